@@ -1,0 +1,45 @@
+"""The project's chores: `nox -s tests lint types docs`."""
+
+import nox
+
+nox.options.default_venv_backend = "virtualenv"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = ["tests", "lint", "types", "docs"]
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+
+
+def install(session: nox.Session, *groups: str) -> None:
+    """Install the project with every extra, and the dependency groups named."""
+    requirements = nox.project.dependency_groups(PROJECT, *groups)
+    session.install("--quiet", "--editable", ".[all]", *requirements)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the whole test suite and require branch coverage."""
+    install(session, "test")
+    session.run("pytest", "--numprocesses=auto", "--cov", "--cov-report=term", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and formatting."""
+    install(session, "lint")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Type-check strictly with mypy and pyright."""
+    install(session, "test", "types")
+    session.run("mypy")
+    session.run("pyright")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Execute every example in README and docs, and follow every local link."""
+    install(session, "test")
+    session.run("pytest", "tests/docs", *session.posargs)
