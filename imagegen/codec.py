@@ -1,0 +1,255 @@
+"""JSON in and out, strictly: nothing is coerced, everything is bounded.
+
+`decode` reads a provider's bytes into plain JSON values; `structure` turns those into attrs
+values, ignoring fields it does not know; `dumps` and `loads` write and read our own values,
+where an unknown field is an error.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from math import isfinite
+from typing import Any, TypeVar, get_args, get_origin
+
+from attrs import asdict, frozen, has
+from cattrs import BaseValidationError, Converter, transform_error
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
+
+from imagegen.errors import InvalidRequestError, MalformedReplyError
+from imagegen.request import ReferenceImage, Role, Size
+from imagegen.result import Generation
+
+T = TypeVar("T")
+
+DEPTH = 32
+"""Nested arrays and objects that a reply may have; real ones have fewer than ten."""
+VALUES = 200_000
+"""Values in one reply; a listing of every model has some tens of thousands."""
+DIGITS = 40
+"""Characters of one number; 64-bit integers have twenty."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def _decimal(digits: str) -> Decimal:
+    _require_short(digits)
+    number = Decimal(digits)
+    if number and abs(number.adjusted()) > DIGITS:
+        raise ValueError("a number of extreme size")
+    return number
+
+
+def decode(body: bytes, real: Callable[[str], Any] = _decimal) -> Any:
+    """Read *body* as JSON; *real* reads decimals, exactly unless told otherwise.
+
+    Raises:
+        MalformedReplyError: not UTF-8 JSON, NaN or Infinity, too deep, too many values, too many
+            digits, or a lone surrogate.
+    """
+    try:
+        value = json.loads(
+            body.decode("utf-8-sig"),
+            parse_int=_integer,
+            parse_float=real,
+            parse_constant=_refused,
+        )
+        _check_bounds(value)
+    except (ValueError, RecursionError, ArithmeticError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else error
+        raise MalformedReplyError(f"the reply is not usable JSON: {reason}") from None
+    return value
+
+
+def _require_short(digits: str) -> None:
+    if len(digits) > DIGITS:
+        raise ValueError(f"a number of {len(digits)} characters")
+
+
+def _integer(digits: str) -> int:
+    _require_short(digits)
+    return int(digits)
+
+
+def _float(digits: str) -> float:
+    number = float(digits)
+    if not isfinite(number):
+        raise ValueError("a number of extreme size")
+    return number
+
+
+def _refused(constant: str) -> Any:
+    raise ValueError(f"{constant} is no JSON number")
+
+
+def _check_bounds(value: Any) -> None:
+    """Walk the whole value without recursion."""
+    level, left = [value], VALUES
+    for _ in range(DEPTH):
+        if not level:
+            return
+        left -= len(level)
+        if left < 0:
+            raise ValueError("too many values")
+        level = [child for item in level for child in _children(item)]
+    raise ValueError("nested too deeply")
+
+
+def _children(item: Any) -> list[Any]:
+    if isinstance(item, dict):
+        return [*item.keys(), *item.values()]
+    if isinstance(item, str) and not item.isascii() and _SURROGATE.search(item):
+        raise ValueError("a lone surrogate")
+    return item if isinstance(item, list) else []
+
+
+def structure(value: Any, cls: type[T]) -> T:
+    """Turn a decoded reply into *cls*; unknown fields are ignored, wrong types are errors.
+
+    Raises:
+        MalformedReplyError: a field that is used is missing or of another type.
+    """
+    try:
+        return _replies.structure(value, cls)
+    except (BaseValidationError, ValueError, TypeError) as error:
+        raise MalformedReplyError(f"the reply has {_faults(error)}") from None
+
+
+def dumps(value: Any) -> str:
+    """Write one of our own values as JSON."""
+    return json.dumps(_ours.unstructure(value), ensure_ascii=False)
+
+
+def loads(text: str, cls: type[T]) -> T:
+    """Read one of our own values from JSON.
+
+    Raises:
+        InvalidRequestError: *text* was not written by `dumps`.
+    """
+    try:
+        return _ours.structure(decode(text.encode("utf-8", "surrogatepass"), _float), cls)
+    except MalformedReplyError as error:
+        raise InvalidRequestError(f"this is no {cls.__name__} in JSON: {error.message}") from None
+    except (BaseValidationError, ValueError, TypeError) as error:
+        raise InvalidRequestError(f"this is no {cls.__name__} in JSON: {_faults(error)}") from None
+
+
+def _faults(error: Exception) -> str:
+    if not isinstance(error, BaseValidationError):
+        return str(error)
+    return "; ".join(transform_error(error, path="reply")[:3])
+
+
+def _exactly(*kinds: type) -> Any:
+    def check(value: Any, _: Any) -> Any:
+        if type(value) in kinds:
+            return value
+        raise TypeError(f"expected {kinds[0].__name__}, not {type(value).__name__}")
+
+    return check
+
+
+def _is_array(kind: Any) -> bool:
+    return get_origin(kind) in {list, tuple}
+
+
+def _array(kind: Any, converter: Converter) -> Any:
+    item, collect = get_args(kind)[0], get_origin(kind)
+    read = converter.get_structure_hook(item)
+
+    def read_all(value: Any, _: Any) -> Any:
+        if not isinstance(value, list):
+            raise TypeError(f"expected an array, not {type(value).__name__}")
+        return collect(read(element, item) for element in value)
+
+    return read_all
+
+
+def _object(cls: type, converter: Converter) -> Any:
+    read: Callable[[Any, Any], Any] = make_dict_structure_fn(cls, converter)
+
+    def read_object(value: Any, kind: Any) -> Any:
+        if not isinstance(value, dict):
+            raise TypeError(f"expected an object, not {type(value).__name__}")
+        return read(value, kind)
+
+    return read_object
+
+
+def _strict() -> Converter:
+    converter = Converter(omit_if_default=True)
+    for kind in (str, int, bool, float, Decimal):
+        converter.register_structure_hook(kind, _exactly(kind))
+    converter.register_structure_hook_factory(has)(_object)
+    converter.register_structure_hook_factory(_is_array)(_array)
+    return converter
+
+
+def _text(read: Callable[[str], T]) -> Callable[[Any, Any], T]:
+    def read_text(value: Any, _: Any) -> T:
+        if not isinstance(value, str):
+            raise TypeError(f"expected a string, not {type(value).__name__}")
+        return read(value)
+
+    return read_text
+
+
+def _finite(text: str) -> Decimal:
+    number = Decimal(text) if re.fullmatch(r"[0-9.E+-]{1,40}", text) else None
+    if number is None:
+        raise ValueError(f"{text!r} is no amount")
+    return number
+
+
+def _unbase64(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)
+
+
+def _reference_out(reference: ReferenceImage) -> dict[str, Any]:
+    kept = ("url", "media_type", "sha256", "role")
+    return {name: getattr(reference, name) for name in kept}
+
+
+@frozen
+class _Reference:
+    url: str | None
+    media_type: str | None
+    sha256: str | None
+    role: Role
+
+
+def _own() -> Converter:
+    converter = _strict()
+    converter.register_unstructure_hook(Decimal, str)
+    converter.register_structure_hook(Decimal, _text(_finite))
+    converter.register_unstructure_hook(datetime, datetime.isoformat)
+    converter.register_structure_hook(datetime, _text(datetime.fromisoformat))
+    converter.register_unstructure_hook(bytes, lambda data: base64.b64encode(data).decode("ascii"))
+    converter.register_structure_hook(bytes, _text(_unbase64))
+    converter.register_unstructure_hook(Size, str)
+    converter.register_structure_hook(Size, _text(Size.parse))
+    converter.register_unstructure_hook(ReferenceImage, _reference_out)
+    converter.register_structure_hook(
+        ReferenceImage,
+        lambda value, _: ReferenceImage.remembered(
+            **asdict(converter.structure(value, _Reference))
+        ),
+    )
+    options = Mapping[str, Mapping[str, Any]]
+    converter.register_structure_hook_func(lambda t: t == options, lambda value, _: value)
+    converter.register_unstructure_hook_func(lambda t: t == options, lambda value: value)
+    converter.register_unstructure_hook(
+        Generation,
+        make_dict_unstructure_fn(
+            Generation, converter, _cattrs_omit_if_default=True, raw=override(omit=True)
+        ),
+    )
+    return converter
+
+
+_replies = _strict()
+_ours = _own()

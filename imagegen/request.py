@@ -1,0 +1,348 @@
+"""What is wanted, in no provider's words: ImageRequest and the values it is made of."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import unquote_to_bytes
+
+from attrs import field, frozen
+
+from imagegen.errors import InvalidRequestError
+from imagegen.media import sniff
+
+PROMPT_CHARACTERS = 1500
+REFERENCE_BYTES = 10_000_000
+SEEDS = range(-(2**63), 2**63)
+LONGEST_SIDE = 16_384
+
+Output = Literal["url", "bytes"]
+Role = Literal["character", "source"]
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+@frozen(order=True)
+class Size:
+    """Width and height in pixels, each 1–16384."""
+
+    width: int
+    height: int
+
+    def __attrs_post_init__(self) -> None:
+        for name, side in (("width", self.width), ("height", self.height)):
+            if not _is_int(side) or not 1 <= side <= LONGEST_SIDE:
+                raise InvalidRequestError(
+                    f"size: {name} must be a whole number of pixels from 1 to {LONGEST_SIDE}, "
+                    f"not {side!r}",
+                    field="size",
+                )
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}"
+
+    @classmethod
+    def parse(cls, value: Size | str | tuple[int, int]) -> Size:
+        """Read ``"1280x720"``, ``"1280*720"``, ``(1280, 720)`` or a Size.
+
+        Raises:
+            InvalidRequestError: *value* is none of these.
+        """
+        if isinstance(value, Size):
+            return value
+        if isinstance(value, str):
+            match = re.fullmatch(r"\s*([0-9]{1,5})\s*[xX*×]\s*([0-9]{1,5})\s*", value)
+            if match:
+                return cls(int(match[1]), int(match[2]))
+        elif isinstance(value, tuple) and len(value) == 2:
+            return cls(*value)
+        raise InvalidRequestError(
+            f'size must be "WIDTHxHEIGHT" in pixels, such as "1280x720", not {value!r}',
+            field="size",
+        )
+
+
+def _aspect_ratio(value: str) -> str:
+    match = (
+        re.fullmatch(r"\s*([1-9][0-9]?)\s*:\s*([1-9][0-9]?)\s*", value)
+        if isinstance(value, str)
+        else None
+    )
+    if not match:
+        raise InvalidRequestError(
+            f'aspect_ratio must be "WIDTH:HEIGHT" with numbers from 1 to 99, such as "16:9", '
+            f"not {value!r}",
+            field="aspect_ratio",
+        )
+    return f"{match[1]}:{match[2]}"
+
+
+@frozen(init=False)
+class ReferenceImage:
+    """A picture that the new one is to follow: JPEG or PNG, under 10 MB.
+
+    Two references are equal if their URL or their bytes are. JSON keeps the digest of the bytes,
+    not the bytes: a reference read back from JSON compares equal but can not be sent again.
+
+    Attributes:
+        url: where the provider fetches it, or None.
+        data: the bytes that are sent, or None.
+        media_type: ``"image/jpeg"`` or ``"image/png"``; None for a URL.
+        sha256: hexadecimal digest of the bytes; None for a URL.
+        role: ``"character"`` (keep this person) or ``"source"`` (change this picture).
+    """
+
+    url: str | None
+    data: bytes | None = field(eq=False, repr=False)
+    media_type: str | None
+    sha256: str | None
+    role: Role
+
+    def __init__(self, source: str | Path | bytes, role: Role = "character") -> None:
+        """Take an http(s) URL, a data URL, a file's path, or the bytes themselves.
+
+        Raises:
+            InvalidRequestError: not JPEG or PNG by its bytes, 10 MB or more, or not readable.
+        """
+        if role not in ("character", "source"):
+            raise InvalidRequestError(
+                f'a reference\'s role must be "character" or "source", not {role!r}',
+                field="references",
+            )
+        if isinstance(source, str) and re.match(r"https?://[^\s/]", source, re.IGNORECASE):
+            _require_utf8(source, "references")
+            _fill(self, source, None, None, None, role)
+            return
+        data = _reference_bytes(source)
+        media = sniff(data)
+        if media is None or media.type not in ("image/jpeg", "image/png"):
+            raise InvalidRequestError(
+                "a reference must be a JPEG or PNG picture by its own bytes", field="references"
+            )
+        if len(data) >= REFERENCE_BYTES:
+            raise InvalidRequestError(
+                f"a reference must be under 10 MB (10,000,000 bytes), not {len(data):,} bytes",
+                field="references",
+            )
+        digest = hashlib.sha256(data).hexdigest()
+        _fill(self, None, data, media.type, digest, role)
+
+    @classmethod
+    def remembered(
+        cls, url: str | None, media_type: str | None, sha256: str | None, role: Role
+    ) -> ReferenceImage:
+        """Rebuild what JSON kept of a reference: everything but the bytes."""
+        reference = cls.__new__(cls)
+        _fill(reference, url, None, media_type, sha256, role)
+        return reference
+
+    @property
+    def wire(self) -> str:
+        """The URL, or the bytes as a data URL, as both providers take it."""
+        if self.url is not None:
+            return self.url
+        if self.data is None:
+            raise InvalidRequestError(
+                "this reference was read back from JSON, which keeps only its digest; "
+                "make the ReferenceImage again from the picture",
+                field="references",
+            )
+        return f"data:{self.media_type};base64,{base64.b64encode(self.data).decode('ascii')}"
+
+
+def _fill(
+    reference: ReferenceImage,
+    url: str | None,
+    data: bytes | None,
+    media_type: str | None,
+    sha256: str | None,
+    role: Role,
+) -> None:
+    """Set the fields of a frozen value: its constructor takes what they are made from."""
+    values = {"url": url, "data": data, "media_type": media_type, "sha256": sha256, "role": role}
+    for name, value in values.items():
+        object.__setattr__(reference, name, value)
+
+
+def _reference_bytes(source: str | Path | bytes) -> bytes:
+    if isinstance(source, bytes):
+        return source
+    if isinstance(source, str) and source[:5].lower() == "data:":
+        return _data_url_bytes(source)
+    if not isinstance(source, (str, Path)):
+        raise InvalidRequestError(
+            "a reference must be an http(s) URL, a data URL, a path or bytes, "
+            f"not {type(source).__name__}",
+            field="references",
+        )
+    try:
+        with Path(source).open("rb") as file:
+            return file.read(REFERENCE_BYTES)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InvalidRequestError(
+            f"the reference {str(source)!r} can not be read: {reason}", field="references"
+        ) from error
+
+
+def _data_url_bytes(source: str) -> bytes:
+    head, comma, payload = source.partition(",")
+    try:
+        if not comma:
+            raise ValueError("no comma")  # noqa: TRY301 - one handler for everything malformed
+        if head.lower().endswith(";base64"):
+            return base64.b64decode(payload, validate=True)
+        return unquote_to_bytes(payload)
+    except (ValueError, binascii.Error) as error:
+        raise InvalidRequestError(
+            'a data URL reference must read "data:image/jpeg;base64,…" with valid base64',
+            field="references",
+        ) from error
+
+
+def _references(value: Any) -> tuple[ReferenceImage, ...]:
+    single = isinstance(value, (ReferenceImage, str, bytes, Path))
+    try:
+        items = (value,) if single else tuple(value)
+    except TypeError:
+        items = (value,)
+    return tuple(i if isinstance(i, ReferenceImage) else ReferenceImage(i) for i in items)
+
+
+def _require_utf8(text: str, name: str) -> None:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InvalidRequestError(
+            f"{name} has a lone surrogate at position {error.start}, which no encoding can carry",
+            field=name,
+        ) from error
+
+
+def _json_copy(value: Any, where: str) -> Any:
+    """Copy a JSON value, so that a later change of the caller's own cannot reach the request."""
+    match value:
+        case None | bool() | int():
+            return value
+        case str():
+            _require_utf8(value, "provider_options")
+            return value
+        case float() if value == value and abs(value) != float("inf"):  # noqa: PLR0124 - NaN is not JSON
+            return value
+        case dict() if all(isinstance(key, str) for key in value):
+            return {key: _json_copy(item, f"{where}.{key}") for key, item in value.items()}
+        case list() | tuple():
+            return [_json_copy(item, f"{where}[{i}]") for i, item in enumerate(value)]
+        case _:
+            raise InvalidRequestError(
+                f"{where} must be a JSON value, not {type(value).__name__}",
+                field="provider_options",
+            )
+
+
+def _provider_options(value: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    copied = _json_copy(value, "provider_options")
+    if not isinstance(copied, dict) or not all(isinstance(v, dict) for v in copied.values()):
+        raise InvalidRequestError(
+            'provider_options must map a provider to its fields, such as {"minimax": {…}}',
+            field="provider_options",
+        )
+    return copied
+
+
+def _optional_size(value: Size | str | tuple[int, int] | None) -> Size | None:
+    return None if value is None else Size.parse(value)
+
+
+def _optional_ratio(value: str | None) -> str | None:
+    return None if value is None else _aspect_ratio(value)
+
+
+def _check_prompt(_: object, __: object, value: str) -> None:
+    length = len(value) if isinstance(value, str) else 0
+    if not 1 <= length <= PROMPT_CHARACTERS or not value.strip():
+        found = f"{length} characters" if isinstance(value, str) else type(value).__name__
+        raise InvalidRequestError(
+            f"prompt must be 1–{PROMPT_CHARACTERS} characters, not all blank; this one is {found}",
+            field="prompt",
+        )
+    _require_utf8(value, "prompt")
+
+
+def _check_n(_: object, __: object, value: int) -> None:
+    if not _is_int(value) or value < 1:
+        raise InvalidRequestError(
+            f"n must be a whole number of pictures, 1 or more, not {value!r}", field="n"
+        )
+
+
+def _check_seed(_: object, __: object, value: int | None) -> None:
+    if value is not None and not (_is_int(value) and value in SEEDS):
+        raise InvalidRequestError(
+            f"seed must be an integer from -2**63 to 2**63-1 or None, not {value!r}",
+            field="seed",
+        )
+
+
+def _check_enhance_prompt(_: object, __: object, value: Any) -> None:
+    if not isinstance(value, (bool, type(None))):
+        raise InvalidRequestError(
+            f"enhance_prompt must be True, False or None, not {value!r}",
+            field="enhance_prompt",
+        )
+
+
+def _check_output(_: object, __: object, value: str) -> None:
+    if value not in ("url", "bytes"):
+        raise InvalidRequestError(f'output must be "url" or "bytes", not {value!r}', field="output")
+
+
+@frozen
+class ImageRequest:
+    """What to draw, for any provider.
+
+    Args:
+        prompt: 1–1500 characters, not all blank.
+        n: how many pictures, at least 1; more than a provider takes in one call is split.
+        size: pixels, ``"1280x720"`` or Size; not together with *aspect_ratio*.
+        aspect_ratio: such as ``"16:9"``; the provider's own size for it is used.
+        seed: a 64-bit integer; None lets the provider choose.
+        references: ReferenceImage values (or what makes one: a URL, path, bytes, data URL).
+        enhance_prompt: True or False to ask for the provider's prompt rewriting or against it,
+            None for its default.
+        output: ``"url"`` or ``"bytes"``; what the pictures of the result carry.
+        provider_options: ``{"minimax": {...}}``: fields merged last into that provider's body.
+
+    Raises:
+        InvalidRequestError: a field is not as said above; `.field` names it.
+    """
+
+    prompt: str = field(validator=_check_prompt)
+    n: int = field(default=1, kw_only=True, validator=_check_n)
+    size: Size | None = field(default=None, kw_only=True, converter=_optional_size)
+    aspect_ratio: str | None = field(default=None, kw_only=True, converter=_optional_ratio)
+    seed: int | None = field(default=None, kw_only=True, validator=_check_seed)
+    references: tuple[ReferenceImage, ...] = field(default=(), kw_only=True, converter=_references)
+    enhance_prompt: bool | None = field(default=None, kw_only=True, validator=_check_enhance_prompt)
+    output: Output = field(default="url", kw_only=True, validator=_check_output)
+    provider_options: Mapping[str, Mapping[str, Any]] = field(
+        factory=dict, kw_only=True, converter=_provider_options, hash=False
+    )
+
+    def __attrs_post_init__(self) -> None:
+        if self.size is not None and self.aspect_ratio is not None:
+            raise InvalidRequestError(
+                "give size or aspect_ratio, not both: they could disagree", field="aspect_ratio"
+            )
+        if self.seed is not None and self.seed + self.n - 1 not in SEEDS:
+            raise InvalidRequestError(
+                "seed + n - 1 must not pass 2**63-1: a split request counts its seeds up",
+                field="seed",
+            )
