@@ -1,0 +1,274 @@
+"""Running flows for real: the only module that knows httpx, the clock and the keys.
+
+`Driver` and `AsyncDriver` differ in nothing but `await`. Whatever ends an exchange, even Ctrl-C,
+is thrown into the flow, which may add what it knows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import httpx
+from attrs import frozen
+
+from imagegen.errors import ConfigurationError, DeadlineExceededError, TransportError
+from imagegen.events import Event
+from imagegen.flow import Call, Flow, Reply, advance
+from imagegen.redaction import Secret, without_query
+
+T = TypeVar("T")
+Tell = Callable[[Event], None]
+
+CONNECT_TIMEOUT = 10.0
+SHORTEST_KEY = 16
+"""Characters; what is shorter is a made-up key, and may well be an innocent word of a reply."""
+LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20)
+_BEFORE_SENDING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+
+
+class Clock:
+    """Time, in one place so that tests can replace it."""
+
+    def monotonic(self) -> float:
+        """Seconds that only ever grow."""
+        return time.monotonic()
+
+    def now(self) -> datetime:
+        """The moment, aware."""
+        return datetime.now(UTC)
+
+    def sleep(self, seconds: float) -> None:
+        """Block this thread."""
+        time.sleep(seconds)
+
+    async def asleep(self, seconds: float) -> None:
+        """Let other tasks run."""
+        await asyncio.sleep(seconds)
+
+
+@frozen
+class Account:
+    """A backend's key and the only host that it may be sent to."""
+
+    host: str
+    key: Secret | None
+
+
+class _Wire:
+    """What httpcore's trace events tell of one exchange."""
+
+    def __init__(self) -> None:
+        self.started = False
+
+    def trace(self, event: str, _: Any) -> None:
+        self.started |= event.endswith("send_request_headers.started")
+
+    async def atrace(self, event: str, _: Any) -> None:
+        self.trace(event, _)
+
+    def sent(self, error: Exception) -> bool:
+        """Tell whether a byte may have gone out: an exception's class alone does not."""
+        return self.started or not isinstance(error, _BEFORE_SENDING)
+
+
+class _Exchanges:
+    """What both drivers know about making one exchange."""
+
+    def __init__(self, accounts: Mapping[str, Account], clock: Clock) -> None:
+        self._accounts = accounts
+        self._clock = clock
+
+    def _pause(self, call: Call, deadline: float) -> float:
+        return max(min(call.after, self._left(deadline)), 0.0)
+
+    def _left(self, deadline: float) -> float:
+        return deadline - self._clock.monotonic()
+
+    def _limit(self, call: Call, deadline: float) -> float:
+        """Seconds for this exchange."""
+        left = self._left(deadline)
+        if left <= 0:
+            raise DeadlineExceededError("the time is up", sent=False)
+        return left if call.timeout is None else min(left, call.timeout)
+
+    def _request(self, call: Call, limit: float, trace: object) -> httpx.Request:
+        headers = {"accept-encoding": "identity", "user-agent": "imagegen"} | self._key(call)
+        content = None
+        if call.json is not None:
+            headers["content-type"] = "application/json"
+            text = json.dumps(call.json, ensure_ascii=False, allow_nan=False)
+            content = text.encode("utf-8")
+        timeout = httpx.Timeout(limit, connect=min(limit, CONNECT_TIMEOUT))
+        extensions = {"timeout": timeout.as_dict(), "trace": trace}
+        return httpx.Request(
+            call.method, call.url, headers=headers, content=content, extensions=extensions
+        )
+
+    def _key(self, call: Call) -> dict[str, str]:
+        """The Authorization header, for the configured origin of the call's account only."""
+        if call.account is None:
+            return {}
+        account = self._accounts[call.account]
+        if _origin(call.url) != _origin(account.host):
+            raise ConfigurationError(
+                f"the key of {call.account} was about to leave for another host than its own",
+                provider=call.account,
+            )
+        if account.key is None:
+            raise ConfigurationError("there is no API key", provider=call.account)
+        return {"authorization": f"Bearer {account.key.reveal()}"}
+
+    def _reply(self, call: Call, response: httpx.Response, body: bytes) -> Reply:
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return Reply(
+            status=response.status_code,
+            headers=headers,
+            body=self._without_key(call, body),
+            received_at=self._clock.now(),
+        )
+
+    def _without_key(self, call: Call, body: bytes) -> bytes:
+        """Blot out a key that the provider echoes, before any message can quote it."""
+        account = self._accounts.get(call.account or "")
+        key = account.key.reveal().encode() if account and account.key else b""
+        return body.replace(key, b"***") if len(key) >= SHORTEST_KEY and key in body else body
+
+    def _failed(self, call: Call, wire: _Wire, error: Exception, deadline: float) -> Exception:
+        what = f"{call.method} {without_query(call.url)}"
+        sent = wire.sent(error)
+        if self._left(deadline) <= 0.001:
+            return DeadlineExceededError(f"the time is up during {what}", sent=sent)
+        return TransportError(f"{what} failed: {type(error).__name__} {error}", sent=sent)
+
+
+class _Body:
+    """A response body read chunk by chunk within its bounds."""
+
+    def __init__(self, response: httpx.Response, limit: int) -> None:
+        encoding = response.headers.get("content-encoding", "identity")
+        if encoding.lower() not in ("", "identity"):
+            raise httpx.DecodingError(
+                f"the body came as {encoding[:20]!r}, which was not asked for"
+            )
+        self._chunks: list[bytes] = []
+        self._left = limit
+
+    def add(self, chunk: bytes) -> None:
+        self._left -= len(chunk)
+        if self._left < 0:
+            raise httpx.DecodingError("the body is larger than any reply should be")
+        self._chunks.append(chunk)
+
+    def joined(self) -> bytes:
+        return b"".join(self._chunks)
+
+
+class Driver(_Exchanges):
+    """Runs flows with a blocking `httpx.Client`."""
+
+    def __init__(
+        self,
+        accounts: Mapping[str, Account],
+        clock: Clock,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        super().__init__(accounts, clock)
+        self._http = httpx.Client(transport=transport, limits=LIMITS, follow_redirects=False)
+
+    def run(self, flow: Flow[T], deadline: float, tell: Tell) -> T:
+        """Drive *flow* to its end; *deadline* is a moment of the clock's `monotonic`."""
+        step = advance(flow)
+        while isinstance(step, Call):
+            step = advance(flow, self._outcome(step, deadline, tell))
+        return step.value
+
+    def _outcome(self, call: Call, deadline: float, tell: Tell) -> Reply | BaseException:
+        try:
+            for event in call.events:
+                tell(event)
+            if call.after:
+                self._clock.sleep(self._pause(call, deadline))
+            return self._exchange(call, deadline)
+        except BaseException as error:  # noqa: BLE001 - the flow re-raises it
+            return error
+
+    def _exchange(self, call: Call, deadline: float) -> Reply:
+        wire, limit = _Wire(), self._limit(call, deadline)
+        request = self._request(call, limit, wire.trace)
+        try:
+            response = self._http.send(request, stream=True)
+            try:
+                body = _Body(response, call.limit)
+                for chunk in response.iter_raw():
+                    body.add(chunk)
+                    self._limit(call, deadline)
+            finally:
+                response.close()
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+            raise self._failed(call, wire, error, deadline) from error
+        return self._reply(call, response, body.joined())
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+
+class AsyncDriver(_Exchanges):
+    """Runs flows with an `httpx.AsyncClient`."""
+
+    def __init__(
+        self,
+        accounts: Mapping[str, Account],
+        clock: Clock,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        super().__init__(accounts, clock)
+        self._http = httpx.AsyncClient(transport=transport, limits=LIMITS, follow_redirects=False)
+
+    async def run(self, flow: Flow[T], deadline: float, tell: Tell) -> T:
+        """Drive *flow* to its end; *deadline* is a moment of the clock's `monotonic`."""
+        step = advance(flow)
+        while isinstance(step, Call):
+            step = advance(flow, await self._outcome(step, deadline, tell))
+        return step.value
+
+    async def _outcome(self, call: Call, deadline: float, tell: Tell) -> Reply | BaseException:
+        try:
+            for event in call.events:
+                tell(event)
+            if call.after:
+                await self._clock.asleep(self._pause(call, deadline))
+            return await self._exchange(call, deadline)
+        except BaseException as error:  # noqa: BLE001 - the flow re-raises it
+            return error
+
+    async def _exchange(self, call: Call, deadline: float) -> Reply:
+        wire, limit = _Wire(), self._limit(call, deadline)
+        request = self._request(call, limit, wire.atrace)
+        try:
+            async with asyncio.timeout(limit):
+                response = await self._http.send(request, stream=True)
+                try:
+                    body = _Body(response, call.limit)
+                    async for chunk in response.aiter_raw():
+                        body.add(chunk)
+                finally:
+                    await response.aclose()
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, TimeoutError) as error:
+            raise self._failed(call, wire, error, deadline) from error
+        return self._reply(call, response, body.joined())
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+
+def _origin(url: str) -> tuple[str, str, int | None]:
+    parsed = httpx.URL(url)
+    port = parsed.port or {"https": 443, "http": 80}.get(parsed.scheme)
+    return parsed.scheme, parsed.host, port

@@ -1,0 +1,108 @@
+"""The vocabulary of a conversation with a provider. It performs no I/O of its own.
+
+A *flow* is a generator: it yields a `Call` whenever it wants one HTTP request made, is sent the
+`Reply`, and returns its result. An exchange that brought no reply is thrown into the flow as a
+TransportError or DeadlineExceededError; so is whatever else ends it (Ctrl-C, cancellation), so
+that the flow can add what it knows. HTTP error statuses are replies: only the backend knows
+what they mean.
+
+    def submit(self, request):
+        reply = yield Call("POST", url, json=body, account=self.name, paid=True)
+        return read_job(reply)
+
+Flows are sync generators, compose with `yield from`, and know neither clock nor socket nor key.
+`imagegen.drivers` runs them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Mapping
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from attrs import field, frozen
+
+from imagegen.redaction import without_query
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+LONGEST_RETRY_AFTER = 86_400.0
+
+
+def _shown_json(value: Any) -> str:
+    return "None" if value is None else f"<{', '.join(value)}>"
+
+
+@frozen
+class Call:
+    """One HTTP request to make.
+
+    Attributes:
+        method: ``"GET"`` or ``"POST"``.
+        url: absolute.
+        json: the body, None for none.
+        account: the backend whose key goes along; the driver adds it, and only for the origin
+            that is configured for that backend. None: no credentials.
+        after: seconds to wait first.
+        timeout: seconds that this exchange may take; None: all that the deadline leaves.
+        limit: bytes of body to accept.
+        paid: the provider bills it once accepted, so it is sent at most once.
+        events: what has been learnt since the last call.
+    """
+
+    method: str
+    url: str = field(repr=without_query)
+    json: Mapping[str, Any] | None = field(default=None, repr=_shown_json)
+    account: str | None = None
+    after: float = 0.0
+    timeout: float | None = None
+    limit: int = 128 * 2**20
+    paid: bool = False
+    events: tuple[Any, ...] = field(default=(), repr=False)
+
+
+@frozen
+class Reply:
+    """One HTTP response, its body read whole; header names in lower case."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=lambda body: f"<{len(body):,} bytes>")
+    received_at: datetime
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds that the Retry-After header asks for, 0–86400; None where it says nothing."""
+        text = self.headers.get("retry-after", "").strip()
+        if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", text):
+            return min(float(text), LONGEST_RETRY_AFTER)
+        try:
+            wait: timedelta = parsedate_to_datetime(text[:64]) - self.received_at
+        except (ValueError, TypeError, OverflowError):
+            return None
+        return min(max(wait.total_seconds(), 0.0), LONGEST_RETRY_AFTER)
+
+
+Flow: TypeAlias = Generator[Call, Reply, T]
+
+
+@frozen
+class Done(Generic[T_co]):
+    """The value that a flow returned."""
+
+    value: T_co
+
+
+def advance(flow: Flow[T], outcome: Reply | BaseException | None = None) -> Call | Done[T]:
+    """Resume *flow* with what came of its last call; the only place that drives a generator."""
+    try:
+        if outcome is None:
+            return next(flow)
+        if isinstance(outcome, Reply):
+            return flow.send(outcome)
+        return flow.throw(outcome)
+    except StopIteration as stop:
+        return Done(stop.value)

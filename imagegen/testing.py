@@ -1,0 +1,91 @@
+"""For tests of applications and backends: flows played by hand, replies, a clock that jumps."""
+
+from __future__ import annotations
+
+import asyncio
+import json as jsonlib
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Generic, TypeVar
+
+from attrs import frozen
+
+from imagegen.drivers import Clock
+from imagegen.flow import Call, Flow, Reply, advance
+
+T_co = TypeVar("T_co", covariant=True)
+T = TypeVar("T")
+
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@frozen
+class Played(Generic[T_co]):
+    """What a flow returned, and the calls that it made on the way."""
+
+    value: T_co
+    calls: tuple[Call, ...]
+
+
+def play(flow: Flow[T], *outcomes: Reply | BaseException) -> Played[T]:
+    """Run *flow* on prepared outcomes, one a call, without any I/O.
+
+    Raises:
+        AssertionError: the flow makes more calls than there are outcomes, or fewer.
+    """
+    calls: list[Call] = []
+    left = list(outcomes)
+    step = advance(flow)
+    while isinstance(step, Call):
+        calls.append(step)
+        if not left:
+            raise AssertionError(f"the flow made a call that nothing was prepared for: {step}")
+        step = advance(flow, left.pop(0))
+    if left:
+        raise AssertionError(f"the flow ended with {len(left)} outcomes left over")
+    return Played(step.value, tuple(calls))
+
+
+def reply(
+    json: Any = None,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    body: bytes | None = None,
+    received_at: datetime = EPOCH,
+) -> Reply:
+    """Make a Reply with a JSON body, or with *body* as it is."""
+    content = jsonlib.dumps(json).encode() if body is None else body
+    lowered = {name.lower(): value for name, value in (headers or {}).items()}
+    return Reply(status=status, headers=lowered, body=content, received_at=received_at)
+
+
+class FakeClock(Clock):
+    """A clock that stands still but for sleeping, which takes no time."""
+
+    def __init__(self) -> None:
+        self._seconds = 0.0
+        self._lock = threading.Lock()
+
+    def monotonic(self) -> float:
+        """Seconds slept so far."""
+        return self._seconds
+
+    def epoch(self) -> float:
+        """Seconds since 1970, as a `Sandbox` wants its clock."""
+        return self.now().timestamp()
+
+    def now(self) -> datetime:
+        """`EPOCH` plus the seconds slept."""
+        return EPOCH + timedelta(seconds=self._seconds)
+
+    def sleep(self, seconds: float) -> None:
+        """Jump ahead."""
+        with self._lock:
+            self._seconds += seconds
+
+    async def asleep(self, seconds: float) -> None:
+        """Jump ahead, letting other tasks run once."""
+        self.sleep(seconds)
+        await asyncio.sleep(0)
