@@ -1,0 +1,287 @@
+"""What a backend is, and what all backends share: drafting a body, submitting once, HTTP errors.
+
+A backend translates; it has no clock, socket, file or key. `imagegen.backends` lists them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from typing import Any, ClassVar, Literal, Protocol
+from urllib.parse import urlsplit
+
+from attrs import field, frozen
+
+from imagegen.errors import (
+    AuthenticationError,
+    BackendError,
+    ConfigurationError,
+    ContentPolicyError,
+    DeadlineExceededError,
+    ImageGenError,
+    InsufficientBalanceError,
+    InvalidRequestError,
+    ProviderUnavailableError,
+    RateLimitError,
+    SubmissionUnknownError,
+    TransportError,
+    UnsupportedFeatureError,
+)
+from imagegen.flow import Call, Flow, Reply
+from imagegen.pricing import Price
+from imagegen.redaction import Secret, shown
+from imagegen.request import ImageRequest
+from imagegen.result import Generation, Job, Notice
+
+
+@frozen
+class Terms:
+    """How far a translation may depart from the request.
+
+    `fit`: ``"strict"`` refuses a size the model does not make, ``"nearest"`` takes the nearest.
+    `unsupported`: ``"error"`` refuses what the model cannot express, ``"adjust"`` leaves it out.
+    Every departure is a Notice.
+    """
+
+    fit: Literal["strict", "nearest"] = field(default="strict")
+    unsupported: Literal["error", "adjust"] = field(default="error")
+
+    def __attrs_post_init__(self) -> None:
+        _require("fit", self.fit, ("strict", "nearest"))
+        _require("unsupported", self.unsupported, ("error", "adjust"))
+
+
+def _require(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        words = " or ".join(f'"{word}"' for word in allowed)
+        raise InvalidRequestError(f"{name} must be {words}, not {value!r}", field=name)
+
+
+@frozen
+class Translation:
+    """A request in one provider's words: the full model id, the whole body, what was changed."""
+
+    model: str
+    body: Mapping[str, Any]
+    notices: tuple[Notice, ...] = ()
+
+
+class Backend(Protocol):
+    """A provider, as imagegen sees it. Backends are frozen attrs classes."""
+
+    name: ClassVar[str]
+    """Short name in model strings, errors and results, such as ``"minimax"``."""
+    key_variable: ClassVar[str]
+    """Environment variable that holds the key."""
+    host_variable: ClassVar[str]
+    """Environment variable that overrides the host."""
+    default_model: ClassVar[str]
+
+    @property
+    def api_key(self) -> Secret | None:
+        """The key; None takes it from `key_variable`. Only the drivers read it."""
+        ...
+
+    @property
+    def base_url(self) -> str | None:
+        """The host as given; None takes `host_variable` or the provider's own."""
+        ...
+
+    @property
+    def host(self) -> str:
+        """Scheme, host, port and path prefix of the API, without a trailing slash."""
+        ...
+
+    def images_per_call(self, model: str, request: ImageRequest) -> int:
+        """How many pictures one submission can ask for."""
+        ...
+
+    def translate(self, request: ImageRequest, model: str, terms: Terms) -> Translation:
+        """Say *request* in the provider's words, purely.
+
+        Raises:
+            UnsupportedFeatureError: *model* cannot express it within *terms*.
+            InvalidRequestError: a value is wrong for this provider whatever the model.
+        """
+        ...
+
+    def price(self, model: str, request: ImageRequest) -> Price | None:
+        """List price of one image or call; None where unknown."""
+        ...
+
+    def submit(self, request: ImageRequest, model: str, terms: Terms) -> Flow[Job]:
+        """Send *request* once; the job comes back settled if the provider answers at once."""
+        ...
+
+    def settle(self, job: Job) -> Flow[Generation]:
+        """Wait for *job* to end."""
+        ...
+
+
+def optional_secret(value: str | Secret | None) -> Secret | None:
+    """Convert a key given as text; an empty one counts as not given."""
+    secret = Secret(value) if isinstance(value, str) else value
+    return secret if secret and secret.reveal() else None
+
+
+def optional_host(value: str | None) -> str | None:
+    """Check and tidy a base URL: https, or http on this machine only.
+
+    Raises:
+        ConfigurationError: anything else.
+    """
+    if value is None or not value.strip():
+        return None
+    url = value.strip().rstrip("/")
+    try:
+        parts = urlsplit(url)
+        port_is_fine = parts.port is None or parts.port > 0
+    except ValueError:
+        parts, port_is_fine = urlsplit(""), False
+    plain = parts.username is None and not parts.query and not parts.fragment
+    safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname))
+    if not (safe and plain and port_is_fine and parts.hostname and re.fullmatch(r"[!-~]+", url)):
+        raise ConfigurationError(
+            f"{shown(url)!r} can not be a base_url",
+            advice='Give "https://host[:port][/prefix]"; http is only for 127.0.0.1 and localhost',
+            field="base_url",
+        )
+    return url
+
+
+def is_loopback(host: str | None) -> bool:
+    """Tell whether *host* names this machine."""
+    return host in ("localhost", "::1") or bool(re.fullmatch(r"127(\.[0-9]{1,3}){3}", host or ""))
+
+
+class Draft:
+    """A body in the making, with the departures that it needed."""
+
+    def __init__(self, provider: str, model: str, terms: Terms) -> None:
+        self.provider = provider
+        self.model = model
+        self.terms = terms
+        self.body: dict[str, Any] = {}
+        self._notices: list[Notice] = []
+
+    def unsupported(self, name: str, why: str) -> None:
+        """Refuse field *name*, or leave it out with a notice if the terms say so."""
+        if self.terms.unsupported == "error":
+            raise self.refusal(name, why, 'unsupported="adjust" leaves it out')
+        self._notices.append(Notice("ignored", name, f"not sent: {why}"))
+
+    def unfit(self, name: str, why: str, instead: object) -> None:
+        """Refuse the value of *name*, or take *instead* with a notice if the terms say so."""
+        if self.terms.fit == "strict":
+            raise self.refusal(name, why, f'The nearest is {instead}; fit="nearest" takes it')
+        self._notices.append(Notice("adjusted", name, f"{why}; {instead} was sent"))
+
+    def refusal(self, name: str, why: str, advice: str) -> UnsupportedFeatureError:
+        """Make the error for a field that the model cannot express."""
+        return UnsupportedFeatureError(
+            f"{name}: {why}", advice=advice, provider=self.provider, model=self.model, field=name
+        )
+
+    def unverified(self, name: str, why: str) -> None:
+        """Note that *name* is sent although the provider may drop it."""
+        self._notices.append(Notice("unverified", name, why))
+
+    def adjusted(self, name: str, how: str) -> None:
+        """Note that *name* is sent in another form."""
+        self._notices.append(Notice("adjusted", name, how))
+
+    def add_options(self, request: ImageRequest, reserved: frozenset[str]) -> None:
+        """Merge the caller's own fields for this provider, last."""
+        options = request.provider_options.get(self.provider, {})
+        for name in sorted(reserved & options.keys()):
+            raise InvalidRequestError(
+                f"provider_options may not set {name!r}: counts, seeds and prices rest on it",
+                advice="Use the field of ImageRequest, or the model string",
+                provider=self.provider,
+                field="provider_options",
+            )
+        self.body.update(options)
+
+    def finished(self) -> Translation:
+        """The translation."""
+        return Translation(self.model, self.body, tuple(self._notices))
+
+
+def submit_once(call: Call, **context: Any) -> Flow[Reply]:
+    """Make the paid *call*; without a reply, say whether it may have been accepted.
+
+    Raises:
+        SubmissionUnknownError: bytes were sent and no reply came.
+        TransportError, DeadlineExceededError: nothing was sent.
+    """
+    try:
+        return (yield call)
+    except (TransportError, DeadlineExceededError) as error:
+        if not error.sent:
+            raise
+        raise SubmissionUnknownError(
+            f"the submission was sent, then no reply came: {error.message}", **context
+        ) from error
+    except BaseException as interruption:
+        interruption.add_note(
+            f"{context['provider']}: a paid submission was under way; it may be billed"
+        )
+        raise
+
+
+@contextmanager
+def attached(job: Job) -> Generator[None]:
+    """Let every error that leaves the block carry *job*; even Ctrl-C gets a note of it."""
+    try:
+        yield
+    except ImageGenError as error:
+        error.job = error.job or job
+        error.provider, error.model = job.provider, job.model
+        if isinstance(error, (TransportError, DeadlineExceededError)):
+            error.charged = "yes"
+        raise
+    except BaseException as interruption:
+        interruption.add_note(
+            f"{job.provider}: job {job.id} was accepted and goes on; "
+            "client.result(Job.from_json(…)) can still fetch it"
+        )
+        raise
+
+
+_BY_STATUS: Mapping[int, type[ImageGenError]] = {
+    400: InvalidRequestError,
+    401: AuthenticationError,
+    402: InsufficientBalanceError,
+    403: AuthenticationError,
+    404: ConfigurationError,
+    405: ConfigurationError,
+    409: InvalidRequestError,
+    413: InvalidRequestError,
+    415: InvalidRequestError,
+    422: InvalidRequestError,
+    425: RateLimitError,
+    429: RateLimitError,
+    451: ContentPolicyError,
+}
+
+
+def refused(status: int, words: str, reply: Reply, **context: Any) -> ImageGenError:
+    """The error for a refusal in the provider's own *words* with an HTTP-like *status*."""
+    kind = _BY_STATUS.get(status, ProviderUnavailableError if status >= 500 else BackendError)
+    if issubclass(kind, BackendError):
+        context["retry_after"] = reply.retry_after
+    return kind(words, status=status, **context)
+
+
+def without_words(reply: Reply, **context: Any) -> ImageGenError:
+    """The error for a submission's reply that is not the provider's own: a proxy's, or garbage.
+
+    A 4xx is a refusal all the same. Anything else may come from between us and a provider
+    that accepted the submission, so its outcome is unknown.
+    """
+    said = shown(reply.body[:2000].decode("utf-8", "replace"), 120)
+    words = f"HTTP {reply.status} without a readable answer: {said or 'empty'}"
+    if 400 <= reply.status < 500 and reply.status != 408:
+        return refused(reply.status, words, reply, **context)
+    return SubmissionUnknownError(words, status=reply.status, **context)

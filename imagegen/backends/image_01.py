@@ -1,0 +1,63 @@
+"""Facts of the MiniMax Image-01 model, the same at MiniMax and at WaveSpeedAI.
+
+Source: MiniMax image generation reference (OpenAPI, read 2026-11-20); WaveSpeedAI's pages of
+minimax/image-01 name the same sizes and bounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import log
+from types import MappingProxyType
+
+from imagegen.backends.base import Draft
+from imagegen.request import Size
+
+RATIOS = MappingProxyType(
+    {
+        "1:1": Size(1024, 1024),
+        "16:9": Size(1280, 720),
+        "4:3": Size(1152, 864),
+        "3:2": Size(1248, 832),
+        "2:3": Size(832, 1248),
+        "3:4": Size(864, 1152),
+        "9:16": Size(720, 1280),
+        "21:9": Size(1344, 576),
+    }
+)
+"""Aspect ratio to pixels, both providers."""
+
+SHORTEST, LONGEST, STEP = 512, 2048, 8
+IMAGES_PER_CALL = 9
+
+
+def fitting_size(draft: Draft, size: Size) -> Size:
+    """Return *size* if the model makes it, else the nearest it makes, if the terms allow."""
+    nearest = Size(_fitting_side(size.width), _fitting_side(size.height))
+    if nearest != size:
+        draft.unfit("size", f"{size} is not 512–2048 pixels a side, divisible by 8", nearest)
+    return nearest
+
+
+def _fitting_side(side: int) -> int:
+    return min(max(STEP * round(side / STEP), SHORTEST), LONGEST)
+
+
+def fitting_ratio(draft: Draft, ratio: str, ratios: Iterable[str] = RATIOS) -> str:
+    """Return *ratio* if it is one of *ratios*, else the nearest, if the terms allow."""
+    allowed = tuple(ratios)
+    if ratio in allowed:
+        return ratio
+    nearest = nearest_ratio(_shape(ratio), allowed)
+    draft.unfit("aspect_ratio", f"{ratio} is not one of {', '.join(allowed)}", nearest)
+    return nearest
+
+
+def nearest_ratio(shape: float, ratios: Iterable[str]) -> str:
+    """Return the one of *ratios* that is closest to *shape*, width divided by height."""
+    return min(ratios, key=lambda ratio: abs(log(shape) - log(_shape(ratio))))
+
+
+def _shape(ratio: str) -> float:
+    width, height = ratio.split(":")
+    return int(width) / int(height)

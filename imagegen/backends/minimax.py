@@ -1,0 +1,352 @@
+"""MiniMax's native image API: one POST that answers with the pictures.
+
+Wire facts: MiniMax image generation reference (OpenAPI, read 2026-11-20), its error code page,
+and replies of the live service as published by others, where they differ from the reference:
+every refusal comes as HTTP 200 with `base_resp.status_code` set, counts come as strings, and
+`data` may be null, {} or [].
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
+
+from attrs import evolve, field, frozen
+
+from imagegen import codec
+from imagegen.backends.base import (
+    Draft,
+    Terms,
+    Translation,
+    optional_host,
+    optional_secret,
+    submit_once,
+    without_words,
+)
+from imagegen.backends.image_01 import (
+    IMAGES_PER_CALL,
+    RATIOS,
+    fitting_ratio,
+    fitting_size,
+    nearest_ratio,
+)
+from imagegen.backends.pictures import Exchange, inline_image, is_url
+from imagegen.errors import (
+    AuthenticationError,
+    BackendError,
+    Charged,
+    ContentPolicyError,
+    ImageGenError,
+    InsufficientBalanceError,
+    InvalidRequestError,
+    MalformedReplyError,
+    ProviderUnavailableError,
+    RateLimitError,
+    SubmissionUnknownError,
+    UnsupportedFeatureError,
+)
+from imagegen.flow import Call, Flow, Reply
+from imagegen.pricing import Price, list_price
+from imagegen.redaction import Secret
+from imagegen.request import ImageRequest, ReferenceImage, Size
+from imagegen.result import GeneratedImage, Generation, ImageFailure, Job
+
+GLOBAL_HOST = "https://api.minimax.io"
+CHINA_HOST = "https://api.minimax.cn"
+"""The documented host in China since September 2026; api.minimaxi.com is the older one."""
+
+MODELS = ("image-01", "image-01-live")
+URL_LIFETIME = timedelta(hours=24)
+_RESERVED = frozenset({"model", "n", "seed"})
+
+CODES: Mapping[int, tuple[type[ImageGenError], Charged]] = {
+    1000: (ProviderUnavailableError, "unknown"),
+    1001: (ProviderUnavailableError, "unknown"),
+    1002: (RateLimitError, "no"),
+    1004: (AuthenticationError, "no"),
+    1008: (InsufficientBalanceError, "no"),
+    1013: (ProviderUnavailableError, "unknown"),
+    1024: (ProviderUnavailableError, "unknown"),
+    1026: (ContentPolicyError, "no"),
+    1027: (ContentPolicyError, "unknown"),
+    1028: (InsufficientBalanceError, "no"),
+    1030: (InsufficientBalanceError, "no"),
+    1033: (ProviderUnavailableError, "unknown"),
+    1039: (RateLimitError, "no"),
+    1041: (RateLimitError, "no"),
+    1042: (InvalidRequestError, "no"),
+    1043: (InvalidRequestError, "no"),
+    1044: (InvalidRequestError, "no"),
+    2013: (InvalidRequestError, "no"),
+    2037: (InvalidRequestError, "no"),
+    2038: (AuthenticationError, "no"),
+    2039: (InvalidRequestError, "no"),
+    2042: (AuthenticationError, "no"),
+    2045: (RateLimitError, "no"),
+    2048: (InvalidRequestError, "no"),
+    2049: (AuthenticationError, "no"),
+    2054: (InvalidRequestError, "no"),
+    2056: (InsufficientBalanceError, "no"),
+    2061: (AuthenticationError, "no"),
+    20132: (InvalidRequestError, "no"),
+}
+"""`base_resp.status_code` to the error raised and whether it was charged.
+
+From the error code page and the codes seen live. "unknown" stands where the provider had begun
+to work and does not say what it bills.
+"""
+
+
+@frozen
+class BaseResp:
+    """`base_resp`: 0 is success."""
+
+    status_code: int
+    status_msg: str = ""
+
+
+@frozen
+class ImageReply:
+    """The reply. `data` and `metadata` vary in form, so they are read by hand."""
+
+    base_resp: BaseResp
+    id: str | None = None
+    data: Any = None
+    metadata: Any = None
+
+
+@frozen(kw_only=True)
+class MiniMax:
+    """Backend for MiniMax's own image API.
+
+    Args:
+        api_key: None takes it from ``MINIMAX_API_KEY``.
+        base_url: None takes ``MINIMAX_API_HOST``, else https://api.minimax.io. A key works only
+            on the host of its region.
+    """
+
+    name: ClassVar[str] = "minimax"
+    key_variable: ClassVar[str] = "MINIMAX_API_KEY"
+    host_variable: ClassVar[str] = "MINIMAX_API_HOST"
+    default_model: ClassVar[str] = "image-01"
+
+    api_key: Secret | None = field(default=None, converter=optional_secret)
+    base_url: str | None = field(default=None, converter=optional_host)
+
+    @property
+    def host(self) -> str:
+        """Scheme and host of the API."""
+        return self.base_url or GLOBAL_HOST
+
+    def images_per_call(self, model: str, request: ImageRequest) -> int:  # noqa: ARG002 - the same for both
+        """Nine, for both models."""
+        return IMAGES_PER_CALL
+
+    def price(self, model: str, request: ImageRequest) -> Price | None:  # noqa: ARG002 - not by request
+        """Per delivered image, in the currency of the host's region."""
+        return list_price(self.name, model, _region(self.host))
+
+    def translate(self, request: ImageRequest, model: str, terms: Terms) -> Translation:
+        """Say *request* as the body of POST /v1/image_generation."""
+        if model not in MODELS:
+            raise UnsupportedFeatureError(
+                f"there is no model {model!r}",
+                advice=f"Use {' or '.join(MODELS)}",
+                provider=self.name,
+            )
+        draft = Draft(self.name, model, terms)
+        draft.body |= {"model": model, "prompt": request.prompt, "n": request.n}
+        _add_shape(draft, request)
+        _add_references(draft, request.references)
+        if request.output == "bytes":
+            draft.body["response_format"] = "base64"
+        if request.seed is not None:
+            draft.body["seed"] = request.seed
+        if request.enhance_prompt is not None:
+            draft.body["prompt_optimizer"] = request.enhance_prompt
+        draft.add_options(request, _RESERVED)
+        _keep_one_shape(draft)
+        return draft.finished()
+
+    def submit(self, request: ImageRequest, model: str, terms: Terms) -> Flow[Job]:
+        """Make the pictures; the job comes back settled."""
+        translation = self.translate(request, model, terms)
+        call = Call(
+            "POST",
+            f"{self.host}/v1/image_generation",
+            json=translation.body,
+            account=self.name,
+            paid=True,
+        )
+        reply = yield from submit_once(call, provider=self.name, model=model)
+        generation = evolve(self._read(reply, request, model), notices=translation.notices)
+        return Job(
+            provider=self.name,
+            model=model,
+            id=generation.attempts[0].request_id or "",
+            request=request,
+            created_at=reply.received_at,
+            notices=translation.notices,
+            settled=generation,
+        )
+
+    def settle(self, job: Job) -> Flow[Generation]:
+        """Refuse: MiniMax has no way to ask for an earlier generation."""
+        raise UnsupportedFeatureError(
+            "MiniMax cannot be asked for an earlier generation",
+            advice="Its jobs come settled; keep the Job that submit() returned",
+            provider=self.name,
+            job=job,
+        )
+
+    def _read(self, reply: Reply, request: ImageRequest, model: str) -> Generation:
+        trace_id = reply.headers.get("trace-id")
+        try:
+            raw = codec.decode(reply.body)
+            answer = codec.structure(raw, ImageReply)
+        except MalformedReplyError as error:
+            raise without_words(
+                reply, provider=self.name, model=model, request_id=trace_id
+            ) from error
+        exchange = Exchange(
+            provider=self.name,
+            model=model,
+            request=request,
+            request_id=answer.id or trace_id,
+            created_at=reply.received_at,
+        )
+        if answer.base_resp.status_code != 0:
+            raise _refusal(answer.base_resp, reply, exchange)
+        images, failures = _delivered(answer, reply, exchange)
+        if not images:
+            raise _nothing(failures, answer.base_resp, exchange)
+        return exchange.generation(images, failures, self.price(model, request), raw)
+
+
+def _region(host: str) -> str:
+    china = re.search(r"//api\.(minimax\.cn|minimaxi\.com|minimaxi?\.chat)(:|/|$)", host)
+    return "china" if china else "global"
+
+
+def _add_shape(draft: Draft, request: ImageRequest) -> None:
+    if request.aspect_ratio is not None:
+        ratios = [r for r in RATIOS if r != "21:9" or draft.model == "image-01"]
+        draft.body["aspect_ratio"] = fitting_ratio(draft, request.aspect_ratio, ratios)
+    elif request.size is not None and draft.model == "image-01":
+        size = fitting_size(draft, request.size)
+        draft.body |= {"width": size.width, "height": size.height}
+    elif request.size is not None:
+        draft.body["aspect_ratio"] = _ratio_of_live(draft, request.size)
+
+
+def _ratio_of_live(draft: Draft, size: Size) -> str:
+    """image-01-live takes no pixels, so only the sizes that its ratios stand for can be asked."""
+    ratios = {ratio: made for ratio, made in RATIOS.items() if ratio != "21:9"}
+    for ratio, made in ratios.items():
+        if made == size:
+            return ratio
+    nearest = nearest_ratio(size.width / size.height, ratios)
+    draft.unfit("size", f"{size} is no size of a ratio of image-01-live", ratios[nearest])
+    return nearest
+
+
+def _add_references(draft: Draft, references: tuple[ReferenceImage, ...]) -> None:
+    characters = [r for r in references if r.role == "character"]
+    if len(characters) < len(references):
+        draft.unsupported("references", "MiniMax has no source images, only a character")
+    if len(characters) > 1:
+        draft.unsupported("references", "MiniMax takes one character, the first")
+    if characters:
+        draft.body["subject_reference"] = [{"type": "character", "image_file": characters[0].wire}]
+
+
+def _keep_one_shape(draft: Draft) -> None:
+    """aspect_ratio wins at MiniMax when both are sent, so they never are."""
+    if "aspect_ratio" in draft.body and draft.body.keys() & {"width", "height"}:
+        draft.body.pop("width", None)
+        draft.body.pop("height", None)
+        draft.adjusted("size", "aspect_ratio of provider_options was sent instead of the size")
+
+
+def _refusal(base_resp: BaseResp, reply: Reply, exchange: Exchange) -> ImageGenError:
+    code, words = base_resp.status_code, base_resp.status_msg or "no reason given"
+    kind, charged = CODES.get(code, (BackendError, "unknown"))
+    if "disallowed image url" in words:
+        kind, charged = InvalidRequestError, "no"
+    return kind(
+        words,
+        provider=exchange.provider,
+        model=exchange.model,
+        code=code,
+        status=reply.status,
+        charged=charged,
+        request_id=exchange.request_id,
+    )
+
+
+def _delivered(
+    answer: ImageReply, reply: Reply, exchange: Exchange
+) -> tuple[list[GeneratedImage], list[ImageFailure]]:
+    data = answer.data if isinstance(answer.data, dict) else {}
+    items = [*_array(data, "image_urls"), *_array(data, "image_base64")]
+    blank = GeneratedImage(seed=exchange.request.seed, request_id=exchange.request_id)
+    images, failures = [], _missing(answer.metadata, exchange, len(items))
+    for index, item in enumerate(items):
+        image = _image(item, blank, reply.received_at)
+        if image:
+            images.append(image)
+            continue
+        place = None if failures else index
+        failures.append(exchange.failure(MalformedReplyError, "no picture came", index=place))
+    return images, failures
+
+
+def _array(data: dict[str, Any], name: str) -> list[Any]:
+    value = data.get(name)
+    return value if isinstance(value, list) else []
+
+
+def _image(item: object, blank: GeneratedImage, now: datetime) -> GeneratedImage | None:
+    if not isinstance(item, str):
+        return None
+    if is_url(item):
+        return evolve(blank, url=item, expires_at=_expiry(item, now))
+    return inline_image(item, blank)
+
+
+def _expiry(url: str, now: datetime) -> datetime:
+    """24 hours from now, or sooner if the signed URL itself says so."""
+    latest = now + URL_LIFETIME
+    stated = re.search(r"[?&]Expires=([0-9]{9,11})(?:&|$)", url)
+    return min(latest, datetime.fromtimestamp(int(stated[1]), UTC)) if stated else latest
+
+
+def _missing(metadata: object, exchange: Exchange, arrived: int) -> list[ImageFailure]:
+    missing = max(exchange.request.n - arrived, 0)
+    blocked = min(_count(metadata, "failed_count"), missing)
+    refused = exchange.failure(ContentPolicyError, "blocked by MiniMax for its content")
+    lost = exchange.failure(MalformedReplyError, "MiniMax counted it neither made nor blocked")
+    return [refused] * blocked + [lost] * (missing - blocked)
+
+
+def _count(metadata: object, name: str) -> int:
+    """Read a count that the reference calls an integer and the service sends as a string."""
+    value = metadata.get(name) if isinstance(metadata, dict) else None
+    return int(str(value)) if re.fullmatch(r"[0-9]{1,6}", str(value)) else 0
+
+
+def _nothing(
+    failures: list[ImageFailure], base_resp: BaseResp, exchange: Exchange
+) -> ImageGenError:
+    blocked = any(f.error == ContentPolicyError.__name__ for f in failures)
+    kind = ContentPolicyError if blocked else SubmissionUnknownError
+    words = "every picture was blocked" if blocked else "a success without any picture"
+    return kind(
+        f"{words}; it said {base_resp.status_msg!r}",
+        provider=exchange.provider,
+        model=exchange.model,
+        charged="unknown",
+        request_id=exchange.request_id,
+    )

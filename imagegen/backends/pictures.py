@@ -1,0 +1,106 @@
+"""From a provider's outputs to GeneratedImage, ImageFailure and a Generation."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from attrs import frozen
+
+from imagegen.errors import Charged, ImageGenError
+from imagegen.pricing import Price
+from imagegen.request import ImageRequest
+from imagegen.result import Attempt, Cost, GeneratedImage, Generation, ImageFailure, Job
+
+SHOWN_TEXT = 2000
+
+
+@frozen(kw_only=True)
+class Exchange:
+    """What is known of one answered submission, whatever pictures it brought."""
+
+    provider: str
+    model: str
+    request: ImageRequest
+    request_id: str | None
+    created_at: datetime | None = None
+    execution_seconds: float | None = None
+    job: Job | None = None
+
+    def failure(
+        self,
+        kind: type[ImageGenError],
+        message: str,
+        *,
+        index: int | None = None,
+        charged: Charged = "unknown",
+    ) -> ImageFailure:
+        """Say why one picture is missing."""
+        return ImageFailure(
+            error=kind.__name__,
+            message=message,
+            index=index,
+            charged=charged,
+            request_id=self.request_id,
+            job=self.job,
+        )
+
+    def generation(
+        self,
+        images: Sequence[GeneratedImage],
+        failures: Sequence[ImageFailure],
+        price: Price | None,
+        raw: Any,
+    ) -> Generation:
+        """Join what came; the cost counts delivered pictures at list price."""
+        cost = price.cost(len(images)) if price else Cost()
+        attempt = Attempt(
+            provider=self.provider,
+            model=self.model,
+            n=self.request.n,
+            images=len(images),
+            execution_seconds=self.execution_seconds,
+            created_at=self.created_at,
+            cost=cost,
+            charged="yes",
+            request_id=self.request_id,
+        )
+        return Generation(
+            images=tuple(images),
+            failures=tuple(failures),
+            cost=cost,
+            provider=self.provider,
+            model=self.model,
+            request=self.request,
+            attempts=(attempt,),
+            job=self.job,
+            raw=(without_pictures(raw),),
+        )
+
+
+def inline_image(text: str, image: GeneratedImage) -> GeneratedImage | None:
+    """Fill *image* from base64 *text*, with or without a data URL prefix; None for no picture."""
+    payload = text.partition(",")[2] if text.startswith("data:") else text
+    try:
+        return image.with_data(base64.b64decode(payload, validate=True))
+    except (binascii.Error, ValueError):
+        return None
+
+
+def is_url(text: str) -> bool:
+    """Tell a picture's URL from its base64."""
+    return text.startswith(("http://", "https://"))
+
+
+def without_pictures(raw: Any) -> Any:
+    """Copy a decoded reply, long strings replaced by their length."""
+    if isinstance(raw, str) and len(raw) > SHOWN_TEXT:
+        return f"<{len(raw):,} characters>"
+    if isinstance(raw, list):
+        return [without_pictures(item) for item in raw]
+    if isinstance(raw, dict):
+        return {name: without_pictures(item) for name, item in raw.items()}
+    return raw

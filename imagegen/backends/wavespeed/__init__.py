@@ -1,0 +1,166 @@
+"""WaveSpeedAI: submit a prediction, then poll it until it settles.
+
+Wire facts: WaveSpeedAI's model pages of minimax/image-01 (read 2026-11-20), its documentation of
+predictions, sync mode, base64 output and error codes, its model listing (2026-03-13), and what
+its official clients do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from attrs import Attribute, evolve, field, frozen
+
+from imagegen.backends.base import (
+    Terms,
+    Translation,
+    attached,
+    optional_host,
+    optional_secret,
+    submit_once,
+)
+from imagegen.backends.wavespeed.catalogue import listed
+from imagegen.backends.wavespeed.predictions import Prediction, outcome, polled, submitted
+from imagegen.backends.wavespeed.translation import FAMILY, full_model_id, translate
+from imagegen.errors import (
+    ConfigurationError,
+    MalformedReplyError,
+    ProviderUnavailableError,
+    RateLimitError,
+    TransportError,
+)
+from imagegen.events import Event, Polled, Submitted
+from imagegen.flow import Call, Flow
+from imagegen.pricing import Price, list_price
+from imagegen.redaction import Secret, shown
+from imagegen.request import ImageRequest
+from imagegen.result import Generation, Job
+
+HOST = "https://api.wavespeed.ai"
+POLL_TIMEOUT = 30.0
+
+
+def _within(low: float, high: float) -> Callable[[object, Attribute[Any], Any], None]:
+    def check(_: object, attribute: Attribute[Any], value: Any) -> None:
+        if not isinstance(value, (int, float)) or not low <= value <= high:
+            raise ConfigurationError(
+                f"{attribute.name} must be {low}–{high}, not {value!r}", field=attribute.name
+            )
+
+    return check
+
+
+@frozen(kw_only=True)
+class WaveSpeed:
+    """Backend for WaveSpeedAI.
+
+    Args:
+        api_key: None takes it from ``WAVESPEED_API_KEY``.
+        base_url: None takes ``WAVESPEED_BASE_URL``, else https://api.wavespeed.ai.
+        sync_mode: ask the submission to wait for the pictures where the model can; when that
+            takes too long for WaveSpeedAI, the same prediction is polled.
+        first_poll: seconds from the submission to the first poll; WaveSpeedAI asks for 2 or more.
+        poll_growth: factor by which each wait is longer than the last.
+        slowest_poll: seconds that no wait exceeds.
+        poll_failures: how many polls in a row may fail before the error is raised with its job.
+    """
+
+    name: ClassVar[str] = "wavespeed"
+    key_variable: ClassVar[str] = "WAVESPEED_API_KEY"
+    host_variable: ClassVar[str] = "WAVESPEED_BASE_URL"
+    default_model: ClassVar[str] = FAMILY
+
+    api_key: Secret | None = field(default=None, converter=optional_secret)
+    base_url: str | None = field(default=None, converter=optional_host)
+    sync_mode: bool = False
+    first_poll: float = field(default=2.0, validator=_within(0.01, 3600))
+    poll_growth: float = field(default=1.25, validator=_within(1, 10))
+    slowest_poll: float = field(default=5.0, validator=_within(0.01, 3600))
+    poll_failures: int = field(default=8, validator=_within(0, 1000))
+
+    @property
+    def host(self) -> str:
+        """Scheme and host of the API."""
+        return self.base_url or HOST
+
+    def images_per_call(self, model: str, request: ImageRequest) -> int:
+        """As the model's `num_images` says; one for models that lack it or are not listed."""
+        entry = listed(full_model_id(model, request))
+        return entry.images_per_call if entry else 1
+
+    def price(self, model: str, request: ImageRequest) -> Price | None:
+        """In USD, from the price book or the model listing; None where it varies."""
+        full = full_model_id(model, request)
+        entry = listed(full)
+        return list_price(self.name, full) or (entry.price if entry else None)
+
+    def translate(self, request: ImageRequest, model: str, terms: Terms) -> Translation:
+        """Say *request* as the body of POST /api/v3/{model}."""
+        return translate(request, full_model_id(model, request), terms, sync_mode=self.sync_mode)
+
+    def submit(self, request: ImageRequest, model: str, terms: Terms) -> Flow[Job]:
+        """Create the prediction; in sync mode the job may come back settled."""
+        translation = self.translate(request, model, terms)
+        context = {"provider": self.name, "model": translation.model}
+        call = Call(
+            "POST",
+            f"{self.host}/api/v3/{translation.model}",
+            json=translation.body,
+            account=self.name,
+            paid=True,
+        )
+        reply = yield from submit_once(call, **context)
+        prediction, raw = submitted(reply, context)
+        job = Job(
+            provider=self.name,
+            model=translation.model,
+            id=prediction.id,
+            request=request,
+            created_at=prediction.created,
+            notices=translation.notices,
+        )
+        with attached(job):
+            return evolve(job, settled=self._outcome(prediction, job, raw))
+
+    def settle(self, job: Job) -> Flow[Generation]:
+        """Poll *job* until it ends.
+
+        Raises:
+            ContentPolicyError, InvalidRequestError, JobFailedError, ProviderUnavailableError: how
+                WaveSpeedAI ended it.
+            MalformedReplyError, RateLimitError, TransportError: too many polls failed in a row.
+        """
+        with attached(job):
+            return (yield from self._poll(job))
+
+    def _poll(self, job: Job) -> Flow[Generation]:
+        wait, failures = self.first_poll, 0
+        news: Event = Submitted(job)
+        while True:
+            call = Call(
+                "GET",
+                f"{self.host}/api/v3/predictions/{job.id}/result",
+                account=self.name,
+                after=wait,
+                timeout=POLL_TIMEOUT,
+                events=(news,),
+            )
+            wait = min(wait * self.poll_growth, self.slowest_poll)
+            try:
+                prediction, raw = polled((yield call))
+            except (
+                MalformedReplyError, ProviderUnavailableError, RateLimitError, TransportError
+            ) as error:  # fmt: skip
+                failures += 1
+                if failures > self.poll_failures:
+                    raise
+                wait, news = max(wait, error.retry_after or 0.0), Polled(job, "no answer")
+                continue
+            generation = self._outcome(prediction, job, raw)
+            if generation:
+                return generation
+            failures, news = 0, Polled(job, shown(prediction.status, 40))
+
+    def _outcome(self, prediction: Prediction, job: Job, raw: object) -> Generation | None:
+        return outcome(prediction, job, self.price(job.model, job.request), raw)

@@ -1,0 +1,73 @@
+"""Which inputs each WaveSpeedAI image model declares, and its base price.
+
+WaveSpeedAI drops inputs that a model does not declare without a word, so a translation must know
+them. The data file is its own model listing, trimmed by `tools/catalogue.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from attrs import frozen
+
+from imagegen.pricing import Price
+
+
+@frozen(kw_only=True)
+class Listed:
+    """A listed model: the JSON-schema rules of its common inputs, the names it requires."""
+
+    inputs: Mapping[str, Mapping[str, Any]]
+    required: frozenset[str]
+    price: Price | None
+
+    @property
+    def images_per_call(self) -> int:
+        """How many pictures `num_images` can ask for; 1 where there is no such input."""
+        rules = self.inputs.get("num_images")
+        return 1 if rules is None else int(rules.get("maximum", 4))
+
+    @property
+    def fewest_images(self) -> int:
+        """The least that `num_images` can ask for; a few models make pairs only."""
+        return int(self.inputs.get("num_images", {}).get("minimum", 1))
+
+
+def listed(model: str) -> Listed | None:
+    """Look *model* up; None if the listing did not have it when it was captured."""
+    entry = _listing()["models"].get(model)
+    if entry is None:
+        return None
+    return Listed(
+        inputs=entry["inputs"],
+        required=frozenset(entry["required"]),
+        price=_price(entry) if entry["per"] else None,
+    )
+
+
+def captured_on() -> str:
+    """The day the listing was captured, as YYYY-MM-DD."""
+    return str(_listing()["as_of"])
+
+
+def _price(entry: Mapping[str, Any]) -> Price:
+    return Price(
+        amount=Decimal(entry["price"]),
+        currency="USD",
+        per=entry["per"],
+        as_of=date.fromisoformat(captured_on()),
+        source=f"WaveSpeedAI model listing, {_listing()['source']}",
+    )
+
+
+@cache
+def _listing() -> dict[str, Any]:
+    file = resources.files("imagegen.backends.wavespeed").joinpath("models.json")
+    listing: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return listing
