@@ -1,0 +1,296 @@
+"""A request to one model, as an order: split into parts, each a flow, and joined again. Pure.
+
+A part asks for no more pictures than one submission can. Parts are independent purchases: what
+one brings is kept whatever becomes of the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal, InvalidOperation
+from itertools import chain
+from typing import Generic, TypeVar
+
+from attrs import evolve, frozen
+
+from imagegen.backends.base import Backend, Terms
+from imagegen.download import not_fetched, with_bytes
+from imagegen.errors import (
+    BudgetExceededError,
+    ConfigurationError,
+    ImageGenError,
+    InvalidRequestError,
+    SubmissionUnknownError,
+)
+from imagegen.flow import Flow
+from imagegen.request import ImageRequest
+from imagegen.result import Attempt, Cost, GeneratedImage, Generation, ImageFailure, Job, Notice
+
+T = TypeVar("T")
+
+
+@frozen
+class Outcome(Generic[T]):
+    """What came of one part: a value or an error, after so many seconds."""
+
+    value: T | None
+    error: ImageGenError | None
+    seconds: float
+
+
+@frozen
+class Order:
+    """One request, one backend, one model."""
+
+    backend: Backend
+    model: str
+    request: ImageRequest
+    terms: Terms
+    parts: tuple[ImageRequest, ...]
+
+    @property
+    def list_cost(self) -> Cost:
+        """What it costs if every picture comes; unknown if any part's price is."""
+        prices = [(self.backend.price(self.model, part), part.n) for part in self.parts]
+        return Cost.total(price.cost(n) if price else Cost() for price, n in prices)
+
+    def generating(self, trusted: frozenset[str]) -> list[Flow[Generation]]:
+        """A flow for each part, from submission to pictures."""
+        return [self._generating(part, trusted) for part in self.parts]
+
+    def _generating(self, part: ImageRequest, trusted: frozenset[str]) -> Flow[Generation]:
+        job = yield from self.backend.submit(part, self.model, self.terms)
+        return (yield from waiting(self.backend, job, trusted))
+
+    def submitting(self) -> list[Flow[Job]]:
+        """A flow for each part that ends when its job is known."""
+        return [self.backend.submit(part, self.model, self.terms) for part in self.parts]
+
+    def generation(self, outcomes: Sequence[Outcome[Generation]]) -> Generation:
+        """Join what the parts brought.
+
+        Raises:
+            ImageGenError: no part brought anything.
+        """
+        if not any(outcome.value for outcome in outcomes):
+            raise _worst([o.error for o in outcomes if o.error])
+        parts = [
+            _timed(o.value, o.seconds) if o.value else self._lost(part, o)
+            for part, o in zip(self.parts, outcomes, strict=True)
+        ]
+        return joined(parts, self.request)
+
+    def job(self, outcomes: Sequence[Outcome[Job]]) -> Job:
+        """Join the jobs of the parts; a part that was refused is a settled one.
+
+        Raises:
+            ImageGenError: every part was refused.
+        """
+        if not any(outcome.value for outcome in outcomes):
+            raise _worst([o.error for o in outcomes if o.error])
+        jobs = [
+            outcome.value or self._lost_job(part, outcome)
+            for part, outcome in zip(self.parts, outcomes, strict=True)
+        ]
+        return composite(jobs, self.request)
+
+    def _lost(self, part: ImageRequest, outcome: Outcome[T]) -> Generation:
+        """Say of a part without pictures what it cost and why."""
+        error = outcome.error or ImageGenError("nothing came")
+        price = self.backend.price(self.model, part)
+        cost = {
+            "no": Cost(amount=Decimal(0), basis="list-price"),
+            "yes": price.cost(part.n) if price else Cost(),
+            "unknown": Cost(),
+        }[error.charged]
+        attempt = Attempt(
+            provider=self.backend.name,
+            model=error.model or self.model,
+            n=part.n,
+            seconds=outcome.seconds,
+            cost=cost,
+            error=type(error).__name__,
+            message=error.message,
+            charged=error.charged,
+            request_id=error.request_id,
+        )
+        failures = [failure_of(error, index) for index in range(part.n)]
+        return Generation(
+            failures=tuple(failures),
+            cost=cost,
+            provider=self.backend.name,
+            model=attempt.model,
+            request=part,
+            attempts=(attempt,),
+            job=error.job,
+        )
+
+    def _lost_job(self, part: ImageRequest, outcome: Outcome[Job]) -> Job:
+        lost = self._lost(part, outcome)
+        return Job(provider=lost.provider, model=lost.model, id="", request=part, settled=lost)
+
+
+def order(
+    backend: Backend,
+    model: str,
+    request: ImageRequest,
+    terms: Terms,
+    max_cost: Decimal | str | float | None,
+) -> Order:
+    """Check everything that can be checked before anything is sent.
+
+    Raises:
+        UnsupportedFeatureError, InvalidRequestError: the model cannot make this.
+        ConfigurationError: there is no key.
+        BudgetExceededError: it costs, or might cost, more than *max_cost*.
+    """
+    most = backend.images_per_call(model, request)
+    made = Order(backend, model, request, terms, split(request, most))
+    for part in {id(part): part for part in (made.parts[0], made.parts[-1])}.values():
+        backend.translate(part, model, terms)
+    if backend.api_key is None:
+        raise ConfigurationError(
+            "there is no API key",
+            advice=f"Set {backend.key_variable}, or give the backend an api_key",
+            provider=backend.name,
+            field="api_key",
+        )
+    _check_cost(made, max_cost)
+    return made
+
+
+def _check_cost(made: Order, max_cost: Decimal | str | float | None) -> None:
+    if max_cost is None:
+        return
+    limit, cost = _amount(max_cost), made.list_cost
+    if cost.amount is None:
+        words = f"its price is unknown, so max_cost={limit} cannot be promised"
+    elif cost.amount > limit:
+        words = f"it would cost {cost.amount} {cost.currency}, more than max_cost={limit}"
+    else:
+        return
+    raise BudgetExceededError(words, provider=made.backend.name, model=made.model, field="max_cost")
+
+
+def _amount(value: Decimal | str | float) -> Decimal:
+    try:
+        amount = Decimal(str(value))
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or amount < 0:
+        raise InvalidRequestError(
+            f'max_cost must be an amount such as "0.05", not {value!r}', field="max_cost"
+        )
+    return amount
+
+
+def split(request: ImageRequest, most: int) -> tuple[ImageRequest, ...]:
+    """Cut *request* into parts of at most *most* pictures; seeds count on from part to part."""
+    starts = range(0, request.n, most)
+    return tuple(
+        evolve(
+            request,
+            n=min(most, request.n - start),
+            seed=None if request.seed is None else request.seed + start,
+        )
+        for start in starts
+    )
+
+
+def waiting(backend: Backend, job: Job, trusted: frozenset[str]) -> Flow[Generation]:
+    """Wait for *job*, and fetch its pictures if the request wants bytes."""
+    generation = job.settled or (yield from backend.settle(job))
+    if job.request.output == "bytes":
+        generation = yield from with_bytes(generation, trusted)
+    return generation
+
+
+def joined(parts: Sequence[Generation], request: ImageRequest) -> Generation:
+    """One Generation from those of the parts, in order."""
+    if len(parts) == 1:
+        return evolve(parts[0], request=request)
+    starts = [sum(part.request.n for part in parts[:k]) for k in range(len(parts))]
+    jobs = [part.job for part in parts if part.job]
+    return evolve(
+        parts[0],
+        images=_chained(part.images for part in parts),
+        failures=_chained(map(_placed, parts, starts)),
+        cost=Cost.total(part.cost for part in parts),
+        request=request,
+        attempts=_chained(part.attempts for part in parts),
+        notices=_split_notices(parts, request),
+        job=composite(jobs, request) if jobs else None,
+        raw=_chained(part.raw for part in parts),
+    )
+
+
+def fetched(generation: Generation, outcomes: Sequence[Outcome[GeneratedImage]]) -> Generation:
+    """Put the bytes that came into *generation*; a picture without keeps its URL, with a notice."""
+    pairs = list(zip(generation.images, outcomes, strict=True))
+    notices = [not_fetched(i, o.error) for i, (_, o) in enumerate(pairs) if o.error]
+    return evolve(
+        generation,
+        images=tuple(outcome.value or image for image, outcome in pairs),
+        notices=(*generation.notices, *notices),
+    )
+
+
+def composite(jobs: Sequence[Job], request: ImageRequest) -> Job:
+    """One job that stands for several."""
+    if len(jobs) == 1:
+        return jobs[0]
+    ids = ",".join(job.id for job in jobs if job.id)
+    return evolve(jobs[0], id=ids, request=request, settled=None, parts=tuple(jobs))
+
+
+def _chained(tuples: Iterable[tuple[T, ...]]) -> tuple[T, ...]:
+    return tuple(chain.from_iterable(tuples))
+
+
+def _placed(part: Generation, start: int) -> tuple[ImageFailure, ...]:
+    """The part's failures, counted from the beginning of the whole request."""
+    return tuple(
+        evolve(f, index=None if f.index is None else f.index + start) for f in part.failures
+    )
+
+
+def _split_notices(parts: Sequence[Generation], request: ImageRequest) -> tuple[Notice, ...]:
+    own = dict.fromkeys(_chained(part.notices for part in parts))
+    if request.seed is not None:
+        seeds = ", ".join(str(part.request.seed) for part in parts)
+        own[Notice("adjusted", "seed", f"split into {len(parts)} calls with seeds {seeds}")] = None
+    return tuple(own)
+
+
+def failure_of(error: ImageGenError, index: int) -> ImageFailure:
+    """Say of one picture that *error* is why it is missing."""
+    return ImageFailure(
+        error=type(error).__name__,
+        message=error.message,
+        index=index,
+        charged=error.charged,
+        code=error.code,
+        request_id=error.request_id,
+        job=error.job,
+    )
+
+
+def _timed(part: Generation, seconds: float) -> Generation:
+    return evolve(part, attempts=tuple(evolve(a, seconds=seconds) for a in part.attempts))
+
+
+def _worst(errors: Sequence[ImageGenError]) -> ImageGenError:
+    """The error to raise when nothing came: one about spent money first, with every job."""
+
+    def gravity(error: ImageGenError) -> int:
+        return 2 if isinstance(error, SubmissionUnknownError) else int(error.charged != "no")
+
+    worst = max(errors, key=gravity)
+    jobs = [e.job for e in errors if e.job]
+    if len(jobs) > 1:
+        whole = evolve(jobs[0].request, n=sum(job.request.n for job in jobs))
+        worst.job = composite(jobs, whole)
+    for other in errors:
+        if other is not worst:
+            worst.add_note(f"another part failed too: {other}")
+    return worst
