@@ -1,0 +1,14 @@
+"""The `imagegen` command. It needs the extra `cli`; see `imagegen.cli.commands`."""
+
+import sys
+
+
+def main() -> None:
+    """Run the command, or say what to install."""
+    try:
+        from imagegen.cli.commands import imagegen  # noqa: PLC0415 - click may be missing
+    except ModuleNotFoundError as error:
+        if error.name not in ("click", "rich"):
+            raise
+        sys.exit(f"imagegen: {error.name} is missing; run: pip install 'imagegen[cli]'")
+    imagegen(prog_name="imagegen")
