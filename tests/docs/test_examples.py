@@ -1,0 +1,66 @@
+"""Every example in README and docs runs, against the sandbox on a port."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from sybil import Sybil
+from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
+
+from imagegen.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sybil.example import Example
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
+BY_CI = "python3 -m venv"
+
+
+class ShellParser(CodeBlockParser):
+    """`sh` blocks run; `console` blocks only show."""
+
+    language = "sh"
+
+    def evaluate(self, example: Example) -> None:
+        if str(example.parsed).startswith(BY_CI):
+            return
+        command = ["bash", "-euo", "pipefail", "-c", str(example.parsed)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+
+
+EXAMPLES = Sybil(parsers=[PythonCodeBlockParser(), ShellParser()])
+
+
+@pytest.fixture
+def provider(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Both providers are a sandbox, and files land in a temporary folder."""
+    with Sandbox(latency=0.1).running() as origin:
+        for variable in ("MINIMAX_API_HOST", "WAVESPEED_BASE_URL"):
+            monkeypatch.setenv(variable, origin)
+        for variable in ("MINIMAX_API_KEY", "WAVESPEED_API_KEY"):
+            monkeypatch.setenv(variable, "made-up")
+        scripts = str(Path(sys.executable).parent)
+        monkeypatch.setenv("PATH", scripts + os.pathsep + os.environ["PATH"])
+        monkeypatch.chdir(tmp_path)
+        yield
+
+
+@pytest.mark.usefixtures("provider")
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_examples_of_the_page_run(page: Path) -> None:
+    for example in EXAMPLES.parse(page).examples():
+        example.evaluate()
+
+
+def test_the_readme_has_examples() -> None:
+    examples = list(EXAMPLES.parse(ROOT / "README.md").examples())
+    assert len(examples) >= 8
