@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import attrs
 
@@ -27,9 +26,7 @@ def completed(backend: Backend, environ: Mapping[str, str] = os.environ) -> Back
         )
         if getattr(backend, name) is None and variable in environ
     }
-    instance: Any = backend
-    completed_backend: Backend = attrs.evolve(instance, **missing)
-    return completed_backend
+    return attrs.evolve(backend, **missing)
 
 
 def all_completed(given: Sequence[Backend] | None) -> list[Backend]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from pathlib import Path
+from uuid import uuid4
 
 from imagegen.errors import ConfigurationError
 from imagegen.media import extension
@@ -39,15 +39,12 @@ def _name(generation: Generation, index: int) -> str:
 
 def _write(path: Path, data: bytes) -> Path:
     """Write beside *path*, then move into place: nobody sees half a picture."""
-    with tempfile.NamedTemporaryFile(
-        dir=path.parent, prefix=".imagegen-", suffix=".part", delete=False
-    ) as file:
-        part = Path(file.name)
-        try:
+    part = path.with_name(f".{path.name}.{uuid4().hex}.part")
+    try:
+        with part.open("xb") as file:
             file.write(data)
-            file.close()
-            part.replace(path)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
     return path

@@ -118,7 +118,7 @@ class ReferenceImage:
             )
         if isinstance(source, str) and re.match(r"https?://[^\s/]", source, re.IGNORECASE):
             _require_utf8(source, "references")
-            _fill(self, source, None, None, None, role)
+            _fill(self, url=source, data=None, media_type=None, sha256=None, role=role)
             return
         data = _reference_bytes(source)
         media = sniff(data)
@@ -132,7 +132,7 @@ class ReferenceImage:
                 field="references",
             )
         digest = hashlib.sha256(data).hexdigest()
-        _fill(self, None, data, media.type, digest, role)
+        _fill(self, url=None, data=data, media_type=media.type, sha256=digest, role=role)
 
     @classmethod
     def remembered(
@@ -140,7 +140,7 @@ class ReferenceImage:
     ) -> ReferenceImage:
         """Rebuild what JSON kept of a reference: everything but the bytes."""
         reference = cls.__new__(cls)
-        _fill(reference, url, None, media_type, sha256, role)
+        _fill(reference, url=url, data=None, media_type=media_type, sha256=sha256, role=role)
         return reference
 
     @property
@@ -157,16 +157,8 @@ class ReferenceImage:
         return f"data:{self.media_type};base64,{base64.b64encode(self.data).decode('ascii')}"
 
 
-def _fill(
-    reference: ReferenceImage,
-    url: str | None,
-    data: bytes | None,
-    media_type: str | None,
-    sha256: str | None,
-    role: Role,
-) -> None:
+def _fill(reference: ReferenceImage, **values: object) -> None:
     """Set the fields of a frozen value: its constructor takes what they are made from."""
-    values = {"url": url, "data": data, "media_type": media_type, "sha256": sha256, "role": role}
     for name, value in values.items():
         object.__setattr__(reference, name, value)
 

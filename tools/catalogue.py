@@ -1,6 +1,6 @@
 """Trim WaveSpeed's model listing to what translation needs.
 
-Usage: python tools/catalogue.py REPLY.json DATE > imagegen/backends/wavespeed_models.json
+Usage: python tools/catalogue.py REPLY.json DATE > imagegen/backends/wavespeed/models.json
 
 REPLY.json is the body of `GET /api/v3/models`, DATE the day it was captured (YYYY-MM-DD).
 """

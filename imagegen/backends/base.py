@@ -6,9 +6,10 @@ A backend translates; it has no clock, socket, file or key. `imagegen.backends` 
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from attrs import field, frozen
@@ -67,58 +68,6 @@ class Translation:
     notices: tuple[Notice, ...] = ()
 
 
-class Backend(Protocol):
-    """A provider, as imagegen sees it. Backends are frozen attrs classes."""
-
-    name: ClassVar[str]
-    """Short name in model strings, errors and results, such as ``"minimax"``."""
-    key_variable: ClassVar[str]
-    """Environment variable that holds the key."""
-    host_variable: ClassVar[str]
-    """Environment variable that overrides the host."""
-    default_model: ClassVar[str]
-
-    @property
-    def api_key(self) -> Secret | None:
-        """The key; None takes it from `key_variable`. Only the drivers read it."""
-        ...
-
-    @property
-    def base_url(self) -> str | None:
-        """The host as given; None takes `host_variable` or the provider's own."""
-        ...
-
-    @property
-    def host(self) -> str:
-        """Scheme, host, port and path prefix of the API, without a trailing slash."""
-        ...
-
-    def images_per_call(self, model: str, request: ImageRequest) -> int:
-        """How many pictures one submission can ask for."""
-        ...
-
-    def translate(self, request: ImageRequest, model: str, terms: Terms) -> Translation:
-        """Say *request* in the provider's words, purely.
-
-        Raises:
-            UnsupportedFeatureError: *model* cannot express it within *terms*.
-            InvalidRequestError: a value is wrong for this provider whatever the model.
-        """
-        ...
-
-    def price(self, model: str, request: ImageRequest) -> Price | None:
-        """List price of one image or call; None where unknown."""
-        ...
-
-    def submit(self, request: ImageRequest, model: str, terms: Terms) -> Flow[Job]:
-        """Send *request* once; the job comes back settled if the provider answers at once."""
-        ...
-
-    def settle(self, job: Job) -> Flow[Generation]:
-        """Wait for *job* to end."""
-        ...
-
-
 def optional_secret(value: str | Secret | None) -> Secret | None:
     """Convert a key given as text; an empty one counts as not given."""
     secret = Secret(value) if isinstance(value, str) else value
@@ -153,6 +102,58 @@ def optional_host(value: str | None) -> str | None:
 def is_loopback(host: str | None) -> bool:
     """Tell whether *host* names this machine."""
     return host in ("localhost", "::1") or bool(re.fullmatch(r"127(\.[0-9]{1,3}){3}", host or ""))
+
+
+@frozen(kw_only=True)
+class Backend(ABC):
+    """A provider, as imagegen sees it: its account, and how to talk to it.
+
+    Args:
+        api_key: None takes it from the variable that `key_variable` names.
+        base_url: None takes the variable that `host_variable` names, else `default_host`.
+    """
+
+    name: ClassVar[str]
+    """Short name in model strings, errors and results, such as ``"minimax"``."""
+    key_variable: ClassVar[str]
+    """Environment variable that holds the key."""
+    host_variable: ClassVar[str]
+    """Environment variable that overrides the host."""
+    default_host: ClassVar[str]
+    default_model: ClassVar[str]
+
+    api_key: Secret | None = field(default=None, converter=optional_secret)
+    base_url: str | None = field(default=None, converter=optional_host)
+
+    @property
+    def host(self) -> str:
+        """Scheme, host, port and path prefix of the API, without a trailing slash."""
+        return self.base_url or self.default_host
+
+    @abstractmethod
+    def images_per_call(self, model: str, request: ImageRequest) -> int:
+        """How many pictures one submission can ask for."""
+
+    @abstractmethod
+    def translate(self, request: ImageRequest, model: str, terms: Terms) -> Translation:
+        """Say *request* in the provider's words, purely.
+
+        Raises:
+            UnsupportedFeatureError: *model* cannot express it within *terms*.
+            InvalidRequestError: a value is wrong for this provider whatever the model.
+        """
+
+    @abstractmethod
+    def price(self, model: str, request: ImageRequest) -> Price | None:
+        """List price of one image or call; None where unknown."""
+
+    @abstractmethod
+    def submit(self, request: ImageRequest, model: str, terms: Terms) -> Flow[Job]:
+        """Send *request* once; the job comes back settled if the provider answers at once."""
+
+    @abstractmethod
+    def settle(self, job: Job) -> Flow[Generation]:
+        """Wait for *job* to end."""
 
 
 class Draft:

@@ -13,15 +13,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
-from attrs import evolve, field, frozen
+from attrs import evolve, frozen
 
 from imagegen import codec
 from imagegen.backends.base import (
+    Backend,
     Draft,
     Terms,
     Translation,
-    optional_host,
-    optional_secret,
     submit_once,
     without_words,
 )
@@ -49,7 +48,6 @@ from imagegen.errors import (
 )
 from imagegen.flow import Call, Flow, Reply
 from imagegen.pricing import Price, list_price
-from imagegen.redaction import Secret
 from imagegen.request import ImageRequest, ReferenceImage, Size
 from imagegen.result import GeneratedImage, Generation, ImageFailure, Job
 
@@ -118,7 +116,7 @@ class ImageReply:
 
 
 @frozen(kw_only=True)
-class MiniMax:
+class MiniMax(Backend):
     """Backend for MiniMax's own image API.
 
     Args:
@@ -130,15 +128,8 @@ class MiniMax:
     name: ClassVar[str] = "minimax"
     key_variable: ClassVar[str] = "MINIMAX_API_KEY"
     host_variable: ClassVar[str] = "MINIMAX_API_HOST"
+    default_host: ClassVar[str] = GLOBAL_HOST
     default_model: ClassVar[str] = "image-01"
-
-    api_key: Secret | None = field(default=None, converter=optional_secret)
-    base_url: str | None = field(default=None, converter=optional_host)
-
-    @property
-    def host(self) -> str:
-        """Scheme and host of the API."""
-        return self.base_url or GLOBAL_HOST
 
     def images_per_call(self, model: str, request: ImageRequest) -> int:  # noqa: ARG002 - the same for both
         """Nine, for both models."""

@@ -13,11 +13,10 @@ from typing import Any, ClassVar
 from attrs import Attribute, evolve, field, frozen
 
 from imagegen.backends.base import (
+    Backend,
     Terms,
     Translation,
     attached,
-    optional_host,
-    optional_secret,
     submit_once,
 )
 from imagegen.backends.wavespeed.catalogue import listed
@@ -33,7 +32,7 @@ from imagegen.errors import (
 from imagegen.events import Event, Polled, Submitted
 from imagegen.flow import Call, Flow
 from imagegen.pricing import Price, list_price
-from imagegen.redaction import Secret, shown
+from imagegen.redaction import shown
 from imagegen.request import ImageRequest
 from imagegen.result import Generation, Job
 
@@ -52,7 +51,7 @@ def _within(low: float, high: float) -> Callable[[object, Attribute[Any], Any], 
 
 
 @frozen(kw_only=True)
-class WaveSpeed:
+class WaveSpeed(Backend):
     """Backend for WaveSpeedAI.
 
     Args:
@@ -69,20 +68,14 @@ class WaveSpeed:
     name: ClassVar[str] = "wavespeed"
     key_variable: ClassVar[str] = "WAVESPEED_API_KEY"
     host_variable: ClassVar[str] = "WAVESPEED_BASE_URL"
+    default_host: ClassVar[str] = HOST
     default_model: ClassVar[str] = FAMILY
 
-    api_key: Secret | None = field(default=None, converter=optional_secret)
-    base_url: str | None = field(default=None, converter=optional_host)
     sync_mode: bool = False
     first_poll: float = field(default=2.0, validator=_within(0.01, 3600))
     poll_growth: float = field(default=1.25, validator=_within(1, 10))
     slowest_poll: float = field(default=5.0, validator=_within(0.01, 3600))
     poll_failures: int = field(default=8, validator=_within(0, 1000))
-
-    @property
-    def host(self) -> str:
-        """Scheme and host of the API."""
-        return self.base_url or HOST
 
     def images_per_call(self, model: str, request: ImageRequest) -> int:
         """As the model's `num_images` says; one for models that lack it or are not listed."""
