@@ -7,25 +7,26 @@ two classes are twins but for `await`.
 from __future__ import annotations
 
 import asyncio
+import logging
+import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
-from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from imagegen import orders
 from imagegen.backends.base import Backend, Terms
-from imagegen.config import all_completed
+from imagegen.config import configured
 from imagegen.download import fetched_image
 from imagegen.drivers import Account, AsyncDriver, Clock, Driver, Tell
 from imagegen.errors import ConfigurationError, ImageGenError, InvalidRequestError
-from imagegen.events import Event, Settled, Submitted
+from imagegen.events import Event, Submitted
 from imagegen.files import write_images
 from imagegen.flow import Flow
 from imagegen.orders import Order, Outcome
 from imagegen.request import ImageRequest
 from imagegen.result import GeneratedImage, Generation, Job
+from imagegen.side_by_side import tasks_side_by_side, threads_side_by_side
 
 if TYPE_CHECKING:
     import httpx
@@ -33,14 +34,18 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 TIMEOUT = 300.0
+LONGEST_TIMEOUT = 7 * 86_400
 SIDE_BY_SIDE = 32
+"""Parts of one request that are under way at a time."""
+
+logger = logging.getLogger("imagegen")
 
 Fit = Literal["strict", "nearest"]
 Unsupported = Literal["error", "adjust"]
 Money = Decimal | str | float
 
 
-class _Desk:
+class _BaseClient:
     """What both clients know: their backends, and how to turn arguments into orders."""
 
     def __init__(
@@ -50,47 +55,57 @@ class _Desk:
         clock: Clock | None,
         on_event: Tell | None,
     ) -> None:
-        chosen = all_completed(backends)
-        self._backends = {backend.name: backend for backend in chosen}
-        if len(self._backends) < len(chosen):
-            raise ConfigurationError("two backends have the same name; a client needs one of each")
+        self._backends = configured(backends)
         self._timeout = _seconds(timeout)
         self._clock = clock or Clock()
-        self._on_event = on_event or _ignore
-        self._accounts = {b.name: Account(b.host, b.api_key) for b in chosen}
-        self._trusted = frozenset("/".join(b.host.split("/", 3)[:3]) for b in chosen)
+        self._on_event = on_event
+        usable = [b for b in self._backends.values() if isinstance(b, Backend)]
+        self._accounts = {b.name: Account(b.host, b.api_key) for b in usable}
+        self._trusted = frozenset("/".join(b.host.split("/", 3)[:3]) for b in usable)
 
     def _order(
         self, request: ImageRequest | str, model: str | None, max_cost: Money | None, terms: Terms
     ) -> Order:
         wanted = ImageRequest(request) if isinstance(request, str) else request
+        if not isinstance(wanted, ImageRequest):
+            raise InvalidRequestError(
+                f"a request is an ImageRequest or a prompt, not {type(request).__name__}"
+            )
         backend, model_id = self._model(model)
         return orders.order(backend, model_id, wanted, terms, max_cost)
 
     def _model(self, model: str | None) -> tuple[Backend, str]:
         if model is None:
             if len(self._backends) != 1:
-                raise ConfigurationError("no model was named", advice=self._model_advice())
-            (backend,) = self._backends.values()
-            return backend, backend.default_model
-        name, colon, model_id = model.partition(":")
+                raise self._wrong_model("no model was named")
+            (name,) = self._backends
+            model = f"{name}:"
+        name, colon, model_id = str(model).partition(":")
         if not colon:
-            raise ConfigurationError(f"{model!r} names no provider", advice=self._model_advice())
+            raise self._wrong_model(f"{model!r} names no provider")
         backend = self._backend(name)
         return backend, model_id or backend.default_model
 
     def _backend(self, name: str) -> Backend:
-        if name not in self._backends:
-            raise ConfigurationError(
-                f"this client has no backend {name!r}", advice=self._model_advice()
-            )
-        return self._backends[name]
+        backend = self._backends.get(name)
+        if backend is None:
+            raise self._wrong_model(f"this client has no backend {name!r}")
+        if isinstance(backend, ConfigurationError):
+            raise backend
+        return backend
 
-    def _model_advice(self) -> str:
-        known = " or ".join(f'"{b.name}:{b.default_model}"' for b in self._backends.values())
-        return f'Give model="provider:model", such as {known}'
+    def _wrong_model(self, words: str) -> ConfigurationError:
+        known = " or ".join(
+            f'"{name}:{backend.default_model}"'
+            for name, backend in self._backends.items()
+            if isinstance(backend, Backend)
+        )
+        advice = f'Give model="provider:model", such as {known}'
+        return ConfigurationError(words, advice=advice, field="model")
 
     def _resumed(self, job: Job) -> tuple[list[Flow[Generation]], Order]:
+        if not isinstance(job, Job):
+            raise InvalidRequestError(f"result() takes a Job, not {type(job).__name__}")
         backend = self._backend(job.provider)
         jobs = job.parts or (job,)
         parts = tuple(part.request for part in jobs)
@@ -104,33 +119,39 @@ class _Desk:
         seconds = self._timeout if timeout is None else _seconds(timeout)
         return self._clock.monotonic() + seconds
 
-    def _outcome(
-        self, started: float, value: T | None = None, error: ImageGenError | None = None
-    ) -> Outcome[T]:
-        if isinstance(value, Generation):
-            self._on_event(Settled(value))
-        return Outcome(value, error, self._clock.monotonic() - started)
 
+class _Watch:
+    """Passes events on, and remembers what was accepted, for the case of an interruption."""
 
-class _Witness:
-    """Passes events on, and remembers the jobs that were accepted meanwhile."""
-
-    def __init__(self, on_event: Tell) -> None:
+    def __init__(self, on_event: Tell | None, parts: int) -> None:
         self._on_event = on_event
+        self._parts = parts
         self._jobs: list[Job] = []
+        self._stopped = threading.Event()
 
     def tell(self, event: Event) -> None:
+        if self._stopped.is_set():
+            raise KeyboardInterrupt
         if isinstance(event, Submitted):
             self._jobs.append(event.job)
-        self._on_event(event)
+        if self._on_event is None:
+            return
+        try:
+            self._on_event(event)
+        except Exception:
+            logger.exception("on_event failed; the call goes on")
 
-    def testify(self, interruption: BaseException) -> None:
-        """Note on *interruption* which jobs go on without us."""
+    def note_on(self, interruption: BaseException) -> None:
+        """Stop the threads at their next event, and note which jobs go on without us."""
+        self._stopped.set()
         for job in self._jobs:
-            interruption.add_note(f"{job.provider}: job {job.id} was accepted and may go on")
+            state = "was settled" if job.settled else "was accepted and may go on"
+            interruption.add_note(f"{job.provider}: job {job.id} {state}")
+        if 1 < self._parts > len(self._jobs):
+            interruption.add_note("other parts of the request were under way and may be billed")
 
 
-class Client(_Desk):
+class Client(_BaseClient):
     """Makes pictures, blocking. Safe to share between threads; close it or use `with`.
 
     Args:
@@ -179,7 +200,7 @@ class Client(_Desk):
                 are returned, with the rest as `failures`.
         """
         made = self._order(request, model, max_cost, Terms(fit, unsupported))
-        return made.generation(self._run(made.generating(self._trusted), timeout))
+        return made.joined(self._run(made.generations(self._trusted), timeout))
 
     def submit(
         self,
@@ -196,12 +217,12 @@ class Client(_Desk):
         A provider that answers with the pictures at once (MiniMax) yields a job that holds them.
         """
         made = self._order(request, model, max_cost, Terms(fit, unsupported))
-        return made.job(self._run(made.submitting(), timeout))
+        return made.joined_jobs(self._run(made.jobs(), timeout))
 
     def result(self, job: Job, *, timeout: float | None = None) -> Generation:
         """Wait for a job that `submit` returned or an error carried, in this process or another."""
         flows, made = self._resumed(job)
-        return made.generation(self._run(flows, timeout))
+        return made.joined(self._run(flows, timeout))
 
     def fetch(self, generation: Generation, *, timeout: float | None = None) -> Generation:
         """Return *generation* with the bytes of every picture that can be fetched.
@@ -226,25 +247,21 @@ class Client(_Desk):
         return _saved(generation, outcomes, Path(directory))
 
     def _run(self, flows: Sequence[Flow[T]], timeout: float | None) -> list[Outcome[T]]:
-        deadline, witness = self._deadline(timeout), _Witness(self._on_event)
+        deadline, watch = self._deadline(timeout), _Watch(self._on_event, len(flows))
 
         def one(flow: Flow[T]) -> Outcome[T]:
             started = self._clock.monotonic()
             try:
-                return self._outcome(started, self._driver.run(flow, deadline, witness.tell))
+                value = self._driver.run(flow, deadline, watch.tell)
             except ImageGenError as error:
-                return self._outcome(started, error=error)
+                return Outcome(None, error, self._clock.monotonic() - started)
+            return Outcome(value, None, self._clock.monotonic() - started)
 
-        if len(flows) < 2:
-            return [one(flow) for flow in flows]
-        pool = ThreadPoolExecutor(min(len(flows), SIDE_BY_SIDE), "imagegen")
         try:
-            return list(pool.map(one, flows))
+            return threads_side_by_side(one, flows, SIDE_BY_SIDE)
         except BaseException as interruption:
-            witness.testify(interruption)
+            watch.note_on(interruption)
             raise
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
 
     def close(self) -> None:
         """Close the connections."""
@@ -257,7 +274,7 @@ class Client(_Desk):
         self.close()
 
 
-class AsyncClient(_Desk):
+class AsyncClient(_BaseClient):
     """Client's twin for asyncio: the same verbs, awaited and cancellable at once."""
 
     def __init__(
@@ -284,7 +301,7 @@ class AsyncClient(_Desk):
     ) -> Generation:
         """See `Client.generate`."""
         made = self._order(request, model, max_cost, Terms(fit, unsupported))
-        return made.generation(await self._run(made.generating(self._trusted), timeout))
+        return made.joined(await self._run(made.generations(self._trusted), timeout))
 
     async def submit(
         self,
@@ -298,12 +315,12 @@ class AsyncClient(_Desk):
     ) -> Job:
         """See `Client.submit`."""
         made = self._order(request, model, max_cost, Terms(fit, unsupported))
-        return made.job(await self._run(made.submitting(), timeout))
+        return made.joined_jobs(await self._run(made.jobs(), timeout))
 
     async def result(self, job: Job, *, timeout: float | None = None) -> Generation:
         """See `Client.result`."""
         flows, made = self._resumed(job)
-        return made.generation(await self._run(flows, timeout))
+        return made.joined(await self._run(flows, timeout))
 
     async def fetch(self, generation: Generation, *, timeout: float | None = None) -> Generation:
         """See `Client.fetch`."""
@@ -317,25 +334,22 @@ class AsyncClient(_Desk):
         return await asyncio.to_thread(_saved, generation, outcomes, Path(directory))
 
     async def _run(self, flows: Sequence[Flow[T]], timeout: float | None) -> list[Outcome[T]]:
-        deadline, witness = self._deadline(timeout), _Witness(self._on_event)
+        deadline, watch = self._deadline(timeout), _Watch(self._on_event, len(flows))
+        most = asyncio.Semaphore(SIDE_BY_SIDE)
 
         async def one(flow: Flow[T]) -> Outcome[T]:
-            started = self._clock.monotonic()
-            try:
-                return self._outcome(started, await self._driver.run(flow, deadline, witness.tell))
-            except ImageGenError as error:
-                return self._outcome(started, error=error)
+            async with most:
+                started = self._clock.monotonic()
+                try:
+                    value = await self._driver.run(flow, deadline, watch.tell)
+                except ImageGenError as error:
+                    return Outcome(None, error, self._clock.monotonic() - started)
+                return Outcome(value, None, self._clock.monotonic() - started)
 
-        if len(flows) < 2:
-            return [await one(flow) for flow in flows]
-        tasks = [asyncio.ensure_future(one(flow)) for flow in flows]
         try:
-            return await asyncio.gather(*tasks)
+            return await tasks_side_by_side([one(flow) for flow in flows])
         except BaseException as interruption:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            witness.testify(interruption)
+            watch.note_on(interruption)
             raise
 
     async def close(self) -> None:
@@ -374,14 +388,11 @@ def generate(
         )
 
 
-def _ignore(_: Event) -> None:
-    pass
-
-
 def _seconds(timeout: float) -> float:
-    if not isinstance(timeout, (int, float)) or not (isfinite(timeout) and timeout > 0):
+    if not isinstance(timeout, (int, float)) or not 0 < timeout <= LONGEST_TIMEOUT:
         raise InvalidRequestError(
-            f"timeout must be a number of seconds above 0, not {timeout!r}", field="timeout"
+            f"timeout must be seconds, above 0 and at most {LONGEST_TIMEOUT}, not {timeout!r}",
+            field="timeout",
         )
     return float(timeout)
 

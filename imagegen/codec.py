@@ -38,10 +38,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 def _decimal(digits: str) -> Decimal:
     _require_short(digits)
-    number = Decimal(digits)
-    if number and abs(number.adjusted()) > DIGITS:
-        raise ValueError("a number of extreme size")
-    return number
+    return Decimal(digits)
 
 
 def decode(body: bytes, real: Callable[[str], Any] = _decimal) -> Any:
@@ -130,6 +127,8 @@ def loads(text: str, cls: type[T]) -> T:
     Raises:
         InvalidRequestError: *text* was not written by `dumps`.
     """
+    if not isinstance(text, str):
+        raise InvalidRequestError(f"{cls.__name__} is read from a string of JSON")
     try:
         return _ours.structure(decode(text.encode("utf-8", "surrogatepass"), _float), cls)
     except MalformedReplyError as error:
@@ -224,6 +223,7 @@ class _Reference:
 
 def _own() -> Converter:
     converter = _strict()
+    converter.register_structure_hook(float, _exactly(float, int))
     converter.register_unstructure_hook(Decimal, str)
     converter.register_structure_hook(Decimal, _text(_finite))
     converter.register_unstructure_hook(datetime, datetime.isoformat)

@@ -6,13 +6,13 @@ refused, unless it is the very origin that was configured for a backend on this 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
-from ipaddress import ip_address
-from urllib.parse import urljoin, urlsplit
+from ipaddress import ip_address, ip_network
+from urllib.parse import urljoin
 
 from attrs import evolve
 
-from imagegen.backends.base import is_loopback
 from imagegen.errors import (
     BackendError,
     ImageGenError,
@@ -108,37 +108,63 @@ def _followed(url: str, trusted: Collection[str], pause: float) -> Flow[Reply]:
         target = reply.headers.get("location")
         if not (300 <= reply.status < 400 and target):
             return reply
-        url, pause = urljoin(call.url, target), 0.0
+        url, pause = _resolved(call.url, target), 0.0
     raise MalformedReplyError(f"{without_query(url)} redirects for ever", charged="yes")
+
+
+def _resolved(base: str, target: str) -> str:
+    try:
+        return urljoin(base, target)
+    except ValueError:
+        return target
 
 
 def allowed_url(url: str, trusted: Collection[str]) -> str:
     """Return *url*, upgraded to https where it is http.
 
+    Only the address as written is judged here, not what its name resolves to.
+
     Raises:
         MalformedReplyError: it is not to be followed.
     """
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        parts, host, port = urlsplit(""), "", None
-    if f"{parts.scheme}://{parts.netloc}" in trusted:
+    match = _WEB_URL.fullmatch(url)
+    if match and match["origin"] in trusted:
         return url
-    fine = parts.scheme in ("http", "https") and host and parts.username is None
-    if not fine or port not in (None, 80, 443) or is_loopback(host) or _is_local_address(host):
+    usual = match is not None and match["port"] in (None, "80", "443")
+    if match is None or not usual or not _is_public(match["host"].lower()):
         raise MalformedReplyError(
-            f"{without_query(url)} is not a public web address to fetch a picture from",
+            f"{without_query(url[:500])} is not a public web address to fetch a picture from",
             charged="yes",
         )
-    if parts.scheme == "https":
-        return url
-    netloc = f"[{host}]" if ":" in host else host
-    return parts._replace(scheme="https", netloc=netloc).geturl()
+    return f"https://{match['host']}{match['rest'] or ''}"
 
 
-def _is_local_address(host: str) -> bool:
+_WEB_URL = re.compile(
+    r"(?P<origin>https?://(?P<host>[A-Za-z0-9_.-]{1,253}|\[[0-9a-fA-F:.]{2,45}\])(?::(?P<port>[0-9]{1,5}))?)"
+    r"(?P<rest>[/?][!-~]{0,8000})?"
+)
+
+
+def _is_public(host: str) -> bool:
+    """Tell a name or address on the public net from one that means this machine or network."""
+    if host.startswith("["):
+        return _is_public_address(host.strip("[]"))
+    if re.fullmatch(r"(0x[0-9a-f]*|[0-9]+)(\.(0x[0-9a-f]*|[0-9]+))*\.?", host):
+        return _is_public_address(host)
+    labels = host.split(".")
+    return len(labels) > 1 and all(0 < len(label) < 64 for label in labels) and labels[-1] not in (
+        "localhost", "local", "internal"
+    )  # fmt: skip
+
+
+def _is_public_address(text: str) -> bool:
+    """Numbers that are no plain address, such as 127.1 or 0x7f000001, are never public."""
     try:
-        return not ip_address(host).is_global
+        address = ip_address(text)
     except ValueError:
         return False
+    return address.is_global and not any(address in network for network in _EMBEDDING)
+
+
+_EMBEDDING = [ip_network(n) for n in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")]
+"""IPv6 networks whose addresses stand for IPv4 ones, which may be anywhere."""

@@ -16,9 +16,15 @@ from typing import Any, TypeVar
 import httpx
 from attrs import frozen
 
-from imagegen.errors import ConfigurationError, DeadlineExceededError, TransportError
+from imagegen import net
+from imagegen.errors import (
+    ConfigurationError,
+    DeadlineExceededError,
+    ImageGenError,
+    TransportError,
+)
 from imagegen.events import Event
-from imagegen.flow import Call, Flow, Reply, advance
+from imagegen.flow import Call, Done, Flow, Reply, advance
 from imagegen.redaction import Secret, without_query
 
 T = TypeVar("T")
@@ -27,8 +33,6 @@ Tell = Callable[[Event], None]
 CONNECT_TIMEOUT = 10.0
 SHORTEST_KEY = 16
 """Characters; what is shorter is a made-up key, and may well be an innocent word of a reply."""
-LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20)
-_BEFORE_SENDING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
 class Clock:
@@ -63,17 +67,17 @@ class _Wire:
     """What httpcore's trace events tell of one exchange."""
 
     def __init__(self) -> None:
-        self.started = False
+        self._started = False
 
     def trace(self, event: str, _: Any) -> None:
-        self.started |= event.endswith("send_request_headers.started")
+        self._started |= event.endswith("send_request_headers.started")
 
     async def atrace(self, event: str, _: Any) -> None:
         self.trace(event, _)
 
     def sent(self, error: Exception) -> bool:
         """Tell whether a byte may have gone out: an exception's class alone does not."""
-        return self.started or not isinstance(error, _BEFORE_SENDING)
+        return self._started or not isinstance(error, net.BEFORE_SENDING)
 
 
 class _Exchanges:
@@ -83,18 +87,26 @@ class _Exchanges:
         self._accounts = accounts
         self._clock = clock
 
-    def _pause(self, call: Call, deadline: float) -> float:
-        return max(min(call.after, self._left(deadline)), 0.0)
-
     def _left(self, deadline: float) -> float:
         return deadline - self._clock.monotonic()
 
-    def _limit(self, call: Call, deadline: float) -> float:
-        """Seconds for this exchange."""
+    def _pause(self, call: Call, deadline: float) -> float:
+        return max(min(call.after, self._left(deadline)), 0.0)
+
+    def _ready(self, call: Call, deadline: float, trace: object) -> tuple[float, httpx.Request]:
+        """The seconds that the exchange may take, and the request.
+
+        Raises:
+            ImageGenError: there is no time, or this can not be sent.
+        """
         left = self._left(deadline)
         if left <= 0:
             raise DeadlineExceededError("the time is up", sent=False)
-        return left if call.timeout is None else min(left, call.timeout)
+        limit = left if call.timeout is None else min(left, call.timeout)
+        try:
+            return limit, self._request(call, limit, trace)
+        except (httpx.InvalidURL, ValueError, TypeError, RecursionError) as error:
+            raise TransportError(f"this can not be sent: {error}", sent=False) from None
 
     def _request(self, call: Call, limit: float, trace: object) -> httpx.Request:
         headers = {"accept-encoding": "identity", "user-agent": "imagegen"} | self._key(call)
@@ -120,14 +132,13 @@ class _Exchanges:
                 provider=call.account,
             )
         if account.key is None:
-            raise ConfigurationError("there is no API key", provider=call.account)
+            raise ConfigurationError("there is no API key", provider=call.account, field="api_key")
         return {"authorization": f"Bearer {account.key.reveal()}"}
 
     def _reply(self, call: Call, response: httpx.Response, body: bytes) -> Reply:
-        headers = {name.lower(): value for name, value in response.headers.items()}
         return Reply(
             status=response.status_code,
-            headers=headers,
+            headers={name.lower(): value for name, value in response.headers.items()},
             body=self._without_key(call, body),
             received_at=self._clock.now(),
         )
@@ -138,7 +149,9 @@ class _Exchanges:
         key = account.key.reveal().encode() if account and account.key else b""
         return body.replace(key, b"***") if len(key) >= SHORTEST_KEY and key in body else body
 
-    def _failed(self, call: Call, wire: _Wire, error: Exception, deadline: float) -> Exception:
+    def _failed(
+        self, call: Call, wire: _Wire, error: Exception, deadline: float
+    ) -> TransportError | DeadlineExceededError:
         what = f"{call.method} {without_query(call.url)}"
         sent = wire.sent(error)
         if self._left(deadline) <= 0.001:
@@ -147,14 +160,12 @@ class _Exchanges:
 
 
 class _Body:
-    """A response body read chunk by chunk within its bounds."""
+    """A response body, taken chunk by chunk within its bounds."""
 
     def __init__(self, response: httpx.Response, limit: int) -> None:
         encoding = response.headers.get("content-encoding", "identity")
         if encoding.lower() not in ("", "identity"):
-            raise httpx.DecodingError(
-                f"the body came as {encoding[:20]!r}, which was not asked for"
-            )
+            raise httpx.DecodingError(f"the body came as {encoding[:20]!r}, unasked")
         self._chunks: list[bytes] = []
         self._left = limit
 
@@ -169,7 +180,7 @@ class _Body:
 
 
 class Driver(_Exchanges):
-    """Runs flows with a blocking `httpx.Client`."""
+    """Runs flows with blocking connections."""
 
     def __init__(
         self,
@@ -178,48 +189,54 @@ class Driver(_Exchanges):
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         super().__init__(accounts, clock)
-        self._http = httpx.Client(transport=transport, limits=LIMITS, follow_redirects=False)
+        self._transport = transport or net.Transport()
 
     def run(self, flow: Flow[T], deadline: float, tell: Tell) -> T:
         """Drive *flow* to its end; *deadline* is a moment of the clock's `monotonic`."""
         step = advance(flow)
-        while isinstance(step, Call):
+        while not isinstance(step, Done):
             step = advance(flow, self._outcome(step, deadline, tell))
         return step.value
 
-    def _outcome(self, call: Call, deadline: float, tell: Tell) -> Reply | BaseException:
+    def _outcome(
+        self, step: Call | Event, deadline: float, tell: Tell
+    ) -> Reply | BaseException | None:
         try:
-            for event in call.events:
-                tell(event)
-            if call.after:
-                self._clock.sleep(self._pause(call, deadline))
-            return self._exchange(call, deadline)
+            if not isinstance(step, Call):
+                tell(step)
+                return None
+            if step.after:
+                self._clock.sleep(self._pause(step, deadline))
+            return self._exchange(step, deadline)
         except BaseException as error:  # noqa: BLE001 - the flow re-raises it
             return error
 
-    def _exchange(self, call: Call, deadline: float) -> Reply:
-        wire, limit = _Wire(), self._limit(call, deadline)
-        request = self._request(call, limit, wire.trace)
+    def _exchange(self, call: Call, deadline: float) -> Reply | ImageGenError:
+        wire = _Wire()
         try:
-            response = self._http.send(request, stream=True)
-            try:
-                body = _Body(response, call.limit)
-                for chunk in response.iter_raw():
-                    body.add(chunk)
-                    self._limit(call, deadline)
-            finally:
-                response.close()
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-            raise self._failed(call, wire, error, deadline) from error
+            limit, request = self._ready(call, deadline, wire.trace)
+            with net.within(limit):
+                response = self._transport.handle_request(request)
+                try:
+                    body = _Body(response, call.limit)
+                    for chunk in response.iter_raw():
+                        body.add(chunk)
+                finally:
+                    response.close()
+        except ImageGenError as error:
+            return error
+        except Exception as error:  # noqa: BLE001 - whatever it is, the exchange failed
+            # Returned, not raised from it: the cause would carry the request, and so the key.
+            return self._failed(call, wire, error, deadline)
         return self._reply(call, response, body.joined())
 
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        self._transport.close()
 
 
 class AsyncDriver(_Exchanges):
-    """Runs flows with an `httpx.AsyncClient`."""
+    """Runs flows with asyncio."""
 
     def __init__(
         self,
@@ -228,44 +245,50 @@ class AsyncDriver(_Exchanges):
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         super().__init__(accounts, clock)
-        self._http = httpx.AsyncClient(transport=transport, limits=LIMITS, follow_redirects=False)
+        self._transport = transport or net.AsyncTransport()
 
     async def run(self, flow: Flow[T], deadline: float, tell: Tell) -> T:
         """Drive *flow* to its end; *deadline* is a moment of the clock's `monotonic`."""
         step = advance(flow)
-        while isinstance(step, Call):
+        while not isinstance(step, Done):
             step = advance(flow, await self._outcome(step, deadline, tell))
         return step.value
 
-    async def _outcome(self, call: Call, deadline: float, tell: Tell) -> Reply | BaseException:
+    async def _outcome(
+        self, step: Call | Event, deadline: float, tell: Tell
+    ) -> Reply | BaseException | None:
         try:
-            for event in call.events:
-                tell(event)
-            if call.after:
-                await self._clock.asleep(self._pause(call, deadline))
-            return await self._exchange(call, deadline)
+            if not isinstance(step, Call):
+                tell(step)
+                return None
+            if step.after:
+                await self._clock.asleep(self._pause(step, deadline))
+            return await self._exchange(step, deadline)
         except BaseException as error:  # noqa: BLE001 - the flow re-raises it
             return error
 
-    async def _exchange(self, call: Call, deadline: float) -> Reply:
-        wire, limit = _Wire(), self._limit(call, deadline)
-        request = self._request(call, limit, wire.atrace)
+    async def _exchange(self, call: Call, deadline: float) -> Reply | ImageGenError:
+        wire = _Wire()
         try:
+            limit, request = self._ready(call, deadline, wire.atrace)
             async with asyncio.timeout(limit):
-                response = await self._http.send(request, stream=True)
+                response = await self._transport.handle_async_request(request)
                 try:
                     body = _Body(response, call.limit)
                     async for chunk in response.aiter_raw():
                         body.add(chunk)
                 finally:
                     await response.aclose()
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, TimeoutError) as error:
-            raise self._failed(call, wire, error, deadline) from error
+        except ImageGenError as error:
+            return error
+        except Exception as error:  # noqa: BLE001 - whatever it is, the exchange failed
+            # Returned, not raised from it: the cause would carry the request, and so the key.
+            return self._failed(call, wire, error, deadline)
         return self._reply(call, response, body.joined())
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
+        await self._transport.aclose()
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:

@@ -73,7 +73,7 @@ class ImageGenError(Exception):
         self.model = model
         self.job = job
         self.charged: Charged = self.default_charged if charged is None else charged
-        self.request_id = request_id
+        self.request_id = shown(request_id, 128) if request_id else None
         self.status = status
         self.code = code
         self.field = field
@@ -137,7 +137,7 @@ class InsufficientBalanceError(BackendError):
 
 
 class RateLimitError(BackendError):
-    """The provider refuses for now because of too many requests; nothing was accepted."""
+    """The provider refuses this request for now because there are too many."""
 
     default_advice = "Wait and try again, or send fewer requests at a time"
 
@@ -186,7 +186,7 @@ class SubmissionUnknownError(BackendError):
 class DeadlineExceededError(BackendError):
     """The caller's time is up; `job`, if there is one, goes on at the provider."""
 
-    default_advice = "Allow more time; if there is a job, ask for it with client.result(error.job)"
+    default_advice = "Allow more time"
 
     def __init__(self, message: str = "", *, sent: bool = True, **context: Any) -> None:
         super().__init__(message, **context)

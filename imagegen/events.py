@@ -1,7 +1,7 @@
 """What happens while a call is under way, told to the `on_event` function of a client.
 
-Events are plain values. They come from whichever thread or task does the work; an exception
-raised by `on_event` ends the call.
+Events are plain values. They come from whichever thread or task does the work. An exception
+that `on_event` raises is logged, and changes nothing: paid work goes on.
 """
 
 from __future__ import annotations
@@ -13,7 +13,10 @@ from imagegen.result import Generation, Job
 
 @frozen
 class Submitted:
-    """The provider accepted a job: from here on it may be billed."""
+    """The provider accepted a submission: from here on it may be billed.
+
+    The job of a provider that answers at once is already settled.
+    """
 
     job: Job
 

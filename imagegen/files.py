@@ -7,8 +7,26 @@ from pathlib import Path
 from uuid import uuid4
 
 from imagegen.errors import ConfigurationError
-from imagegen.media import extension
+from imagegen.media import EXTENSIONS
 from imagegen.result import Generation
+
+
+def require_writable(directory: Path) -> None:
+    """Make *directory*, before anything is paid for.
+
+    Raises:
+        ConfigurationError: it can not be made, or nothing can be written into it.
+    """
+    probe = directory / f".imagegen-{uuid4().hex}"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"nothing can be written to {str(directory)!r}: {error}",
+            advice="Name another folder",
+        ) from error
 
 
 def write_images(generation: Generation, directory: Path) -> list[Path | None]:
@@ -23,18 +41,19 @@ def write_images(generation: Generation, directory: Path) -> list[Path | None]:
             None if image.data is None else _write(directory / _name(generation, index), image.data)
             for index, image in enumerate(generation.images)
         ]
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise ConfigurationError(
-            f"{str(directory)!r} can not be written: {error.strerror}",
+            f"{str(directory)!r} can not be written: {error}",
             advice="The Generation still holds the pictures: save them elsewhere",
         ) from error
 
 
 def _name(generation: Generation, index: int) -> str:
-    """Provider, request id and place; of the provider's id only the safe letters are used."""
+    """Provider, request id and place, in safe letters only: the words come from outside."""
     image = generation.images[index]
-    safe = re.sub(r"[^A-Za-z0-9-]", "", image.request_id or "")[:64] or "unnamed"
-    return f"{generation.provider}-{safe}-{index}{extension(image.media_type)}"
+    words = (generation.provider, image.request_id or uuid4().hex)
+    provider, request_id = (re.sub(r"[^A-Za-z0-9-]", "", word)[:64] or "x" for word in words)
+    return f"{provider}-{request_id}-{index}{EXTENSIONS.get(image.media_type or '', '')}"
 
 
 def _write(path: Path, data: bytes) -> Path:

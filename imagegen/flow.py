@@ -4,7 +4,8 @@ A *flow* is a generator: it yields a `Call` whenever it wants one HTTP request m
 `Reply`, and returns its result. An exchange that brought no reply is thrown into the flow as a
 TransportError or DeadlineExceededError; so is whatever else ends it (Ctrl-C, cancellation), so
 that the flow can add what it knows. HTTP error statuses are replies: only the backend knows
-what they mean.
+what they mean. Between calls a flow may yield an event, which is passed on and answered with
+nothing.
 
     def submit(self, request):
         reply = yield Call("POST", url, json=body, account=self.name, paid=True)
@@ -24,6 +25,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from attrs import field, frozen
 
+from imagegen.events import Event
 from imagegen.redaction import without_query
 
 T = TypeVar("T")
@@ -50,7 +52,6 @@ class Call:
         timeout: seconds that this exchange may take; None: all that the deadline leaves.
         limit: bytes of body to accept.
         paid: the provider bills it once accepted, so it is sent at most once.
-        events: what has been learnt since the last call.
     """
 
     method: str
@@ -61,7 +62,6 @@ class Call:
     timeout: float | None = None
     limit: int = 128 * 2**20
     paid: bool = False
-    events: tuple[Any, ...] = field(default=(), repr=False)
 
 
 @frozen
@@ -86,7 +86,7 @@ class Reply:
         return min(max(wait.total_seconds(), 0.0), LONGEST_RETRY_AFTER)
 
 
-Flow: TypeAlias = Generator[Call, Reply, T]
+Flow: TypeAlias = Generator[Call | Event, Reply, T]
 
 
 @frozen
@@ -96,7 +96,7 @@ class Done(Generic[T_co]):
     value: T_co
 
 
-def advance(flow: Flow[T], outcome: Reply | BaseException | None = None) -> Call | Done[T]:
+def advance(flow: Flow[T], outcome: Reply | BaseException | None = None) -> Call | Event | Done[T]:
     """Resume *flow* with what came of its last call; the only place that drives a generator."""
     try:
         if outcome is None:

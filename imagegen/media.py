@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from attrs import frozen
 
-HEAD = 65_536
-"""Bytes of a file that are enough to tell its type, and nearly always its size."""
-
 
 @frozen
 class Media:
@@ -17,26 +14,37 @@ class Media:
     height: int | None = None
 
 
-def extension(media_type: str | None) -> str:
-    """File name ending for a media type, with the dot; empty for one that we do not make out."""
-    return {"image/jpeg": ".jpg", "image/png": ".png", "image/webp": ".webp"}.get(
-        media_type or "", ""
-    )
+EXTENSIONS = {
+    "image/jpeg": ".jpg",
+    "image/png": ".png",
+    "image/webp": ".webp",
+    "image/gif": ".gif",
+    "image/tiff": ".tiff",
+}
+"""File name ending for each type that `sniff` knows."""
 
 
 def sniff(data: bytes) -> Media | None:
-    """Tell what *data* is by its own bytes; None where it is no JPEG, PNG or WebP."""
+    """Tell what *data* is by its own bytes; None where it is no picture that we know."""
     if data.startswith(b"\xff\xd8\xff"):
         return Media("image/jpeg", *_jpeg_size(data))
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
         return Media("image/png", *_png_size(data))
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return Media("image/webp", *_webp_size(data))
+    if data[:6] in (b"GIF87a", b"GIF89a"):
+        return Media("image/gif", *_gif_size(data))
+    if data[:4] in (b"II*\x00", b"MM\x00*"):
+        return Media("image/tiff")
     return None
 
 
 def _size(width: int, height: int) -> tuple[int, int] | tuple[()]:
     return (width, height) if width and height else ()
+
+
+def _gif_size(data: bytes) -> tuple[int, int] | tuple[()]:
+    return _size(int.from_bytes(data[6:8], "little"), int.from_bytes(data[8:10], "little"))
 
 
 def _png_size(data: bytes) -> tuple[int, int] | tuple[()]:

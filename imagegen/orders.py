@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from decimal import Decimal, InvalidOperation
 from itertools import chain
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from attrs import evolve, frozen
 
-from imagegen.backends.base import Backend, Terms
+from imagegen import backends, errors
+from imagegen.backends.base import Backend, Terms, attached
 from imagegen.download import not_fetched, with_bytes
 from imagegen.errors import (
     BudgetExceededError,
@@ -22,6 +23,8 @@ from imagegen.errors import (
     InvalidRequestError,
     SubmissionUnknownError,
 )
+from imagegen.events import Settled, Submitted
+from imagegen.fidelity import compared
 from imagegen.flow import Flow
 from imagegen.request import ImageRequest
 from imagegen.result import Attempt, Cost, GeneratedImage, Generation, ImageFailure, Job, Notice
@@ -54,80 +57,88 @@ class Order:
         prices = [(self.backend.price(self.model, part), part.n) for part in self.parts]
         return Cost.total(price.cost(n) if price else Cost() for price, n in prices)
 
-    def generating(self, trusted: frozenset[str]) -> list[Flow[Generation]]:
+    def generations(self, trusted: frozenset[str]) -> list[Flow[Generation]]:
         """A flow for each part, from submission to pictures."""
-        return [self._generating(part, trusted) for part in self.parts]
+        return [self._generation(part, trusted) for part in self.parts]
 
-    def _generating(self, part: ImageRequest, trusted: frozenset[str]) -> Flow[Generation]:
-        job = yield from self.backend.submit(part, self.model, self.terms)
+    def _generation(self, part: ImageRequest, trusted: frozenset[str]) -> Flow[Generation]:
+        job = yield from self._job(part)
         return (yield from waiting(self.backend, job, trusted))
 
-    def submitting(self) -> list[Flow[Job]]:
+    def jobs(self) -> list[Flow[Job]]:
         """A flow for each part that ends when its job is known."""
-        return [self.backend.submit(part, self.model, self.terms) for part in self.parts]
+        return [self._job(part) for part in self.parts]
 
-    def generation(self, outcomes: Sequence[Outcome[Generation]]) -> Generation:
+    def _job(self, part: ImageRequest) -> Flow[Job]:
+        job = yield from self.backend.submit(part, self.model, self.terms)
+        yield Submitted(job)
+        return job
+
+    def joined(self, outcomes: Sequence[Outcome[Generation]]) -> Generation:
         """Join what the parts brought.
 
         Raises:
-            ImageGenError: no part brought anything.
+            ImageGenError: no part brought a picture.
         """
-        if not any(outcome.value for outcome in outcomes):
-            raise _worst([o.error for o in outcomes if o.error])
+        if not any(outcome.value and outcome.value.images for outcome in outcomes):
+            raise _gravest(outcomes)
         parts = [
-            _timed(o.value, o.seconds) if o.value else self._lost(part, o)
+            _timed(o.value, o.seconds) if o.value else self._without_pictures(part, o)
             for part, o in zip(self.parts, outcomes, strict=True)
         ]
         return joined(parts, self.request)
 
-    def job(self, outcomes: Sequence[Outcome[Job]]) -> Job:
+    def joined_jobs(self, outcomes: Sequence[Outcome[Job]]) -> Job:
         """Join the jobs of the parts; a part that was refused is a settled one.
 
         Raises:
             ImageGenError: every part was refused.
         """
         if not any(outcome.value for outcome in outcomes):
-            raise _worst([o.error for o in outcomes if o.error])
+            raise _gravest(outcomes)
         jobs = [
-            outcome.value or self._lost_job(part, outcome)
-            for part, outcome in zip(self.parts, outcomes, strict=True)
+            o.value or self._refused_job(part, o)
+            for part, o in zip(self.parts, outcomes, strict=True)
         ]
         return composite(jobs, self.request)
 
-    def _lost(self, part: ImageRequest, outcome: Outcome[T]) -> Generation:
-        """Say of a part without pictures what it cost and why."""
+    def _without_pictures(self, part: ImageRequest, outcome: Outcome[Any]) -> Generation:
+        """Say of a part what it cost and why nothing came."""
         error = outcome.error or ImageGenError("nothing came")
-        price = self.backend.price(self.model, part)
-        cost = {
-            "no": Cost(amount=Decimal(0), basis="list-price"),
-            "yes": price.cost(part.n) if price else Cost(),
-            "unknown": Cost(),
-        }[error.charged]
         attempt = Attempt(
             provider=self.backend.name,
             model=error.model or self.model,
             n=part.n,
             seconds=outcome.seconds,
-            cost=cost,
+            cost=self._cost_of(error, part),
             error=type(error).__name__,
             message=error.message,
             charged=error.charged,
             request_id=error.request_id,
         )
-        failures = [failure_of(error, index) for index in range(part.n)]
         return Generation(
-            failures=tuple(failures),
-            cost=cost,
-            provider=self.backend.name,
+            failures=tuple(failure_of(error, index) for index in range(part.n)),
+            cost=attempt.cost,
+            provider=attempt.provider,
             model=attempt.model,
             request=part,
             attempts=(attempt,),
             job=error.job,
         )
 
-    def _lost_job(self, part: ImageRequest, outcome: Outcome[Job]) -> Job:
-        lost = self._lost(part, outcome)
-        return Job(provider=lost.provider, model=lost.model, id="", request=part, settled=lost)
+    def _cost_of(self, error: ImageGenError, part: ImageRequest) -> Cost:
+        price = self.backend.price(self.model, part)
+        if error.charged == "no":
+            return Cost(amount=Decimal(0), basis="list-price")
+        return price.cost(part.n) if price and error.charged == "yes" else Cost()
+
+    def _refused_job(self, part: ImageRequest, outcome: Outcome[Job]) -> Job:
+        if outcome.error and outcome.error.job:
+            return outcome.error.job
+        settled = self._without_pictures(part, outcome)
+        return Job(
+            provider=settled.provider, model=settled.model, id="", request=part, settled=settled
+        )
 
 
 def order(
@@ -144,6 +155,13 @@ def order(
         ConfigurationError: there is no key.
         BudgetExceededError: it costs, or might cost, more than *max_cost*.
     """
+    unknown = request.provider_options.keys() - {backend.name, *backends.names()}
+    if unknown:
+        raise InvalidRequestError(
+            f"provider_options has {min(unknown)!r}, which is no provider",
+            advice=f"Use {', '.join(backends.names())}",
+            field="provider_options",
+        )
     most = backend.images_per_call(model, request)
     made = Order(backend, model, request, terms, split(request, most))
     for part in {id(part): part for part in (made.parts[0], made.parts[-1])}.values():
@@ -200,8 +218,11 @@ def split(request: ImageRequest, most: int) -> tuple[ImageRequest, ...]:
 def waiting(backend: Backend, job: Job, trusted: frozenset[str]) -> Flow[Generation]:
     """Wait for *job*, and fetch its pictures if the request wants bytes."""
     generation = job.settled or (yield from backend.settle(job))
-    if job.request.output == "bytes":
-        generation = yield from with_bytes(generation, trusted)
+    with attached(job):
+        if job.request.output == "bytes":
+            generation = yield from with_bytes(generation, trusted)
+        generation = compared(generation)
+        yield Settled(generation)
     return generation
 
 
@@ -228,11 +249,12 @@ def fetched(generation: Generation, outcomes: Sequence[Outcome[GeneratedImage]])
     """Put the bytes that came into *generation*; a picture without keeps its URL, with a notice."""
     pairs = list(zip(generation.images, outcomes, strict=True))
     notices = [not_fetched(i, o.error) for i, (_, o) in enumerate(pairs) if o.error]
-    return evolve(
+    complete = evolve(
         generation,
         images=tuple(outcome.value or image for image, outcome in pairs),
         notices=(*generation.notices, *notices),
     )
+    return compared(complete)
 
 
 def composite(jobs: Sequence[Job], request: ImageRequest) -> Job:
@@ -256,7 +278,8 @@ def _placed(part: Generation, start: int) -> tuple[ImageFailure, ...]:
 
 def _split_notices(parts: Sequence[Generation], request: ImageRequest) -> tuple[Notice, ...]:
     own = dict.fromkeys(_chained(part.notices for part in parts))
-    if request.seed is not None:
+    unsent = any(n.kind == "ignored" and n.field == "seed" for n in own)
+    if request.seed is not None and not unsent:
         seeds = ", ".join(str(part.request.seed) for part in parts)
         own[Notice("adjusted", "seed", f"split into {len(parts)} calls with seeds {seeds}")] = None
     return tuple(own)
@@ -279,18 +302,34 @@ def _timed(part: Generation, seconds: float) -> Generation:
     return evolve(part, attempts=tuple(evolve(a, seconds=seconds) for a in part.attempts))
 
 
-def _worst(errors: Sequence[ImageGenError]) -> ImageGenError:
+def _gravest(outcomes: Sequence[Outcome[Any]]) -> ImageGenError:
     """The error to raise when nothing came: one about spent money first, with every job."""
+    several = [o.error or _error_in(cast("Generation", o.value)) for o in outcomes]
 
     def gravity(error: ImageGenError) -> int:
         return 2 if isinstance(error, SubmissionUnknownError) else int(error.charged != "no")
 
-    worst = max(errors, key=gravity)
-    jobs = [e.job for e in errors if e.job]
-    if len(jobs) > 1:
+    gravest = max(several, key=gravity)
+    jobs = [e.job for e in several if e.job]
+    if jobs:
         whole = evolve(jobs[0].request, n=sum(job.request.n for job in jobs))
-        worst.job = composite(jobs, whole)
-    for other in errors:
-        if other is not worst:
-            worst.add_note(f"another part failed too: {other}")
-    return worst
+        gravest.job = composite(jobs, whole)
+    for other in several:
+        if other is not gravest:
+            gravest.add_note(f"another part failed too: {other}")
+    return gravest
+
+
+def _error_in(settled: Generation) -> ImageGenError:
+    """The error that a part was settled with, when its job was submitted."""
+    failure = settled.failures[0]
+    kind: type[ImageGenError] = getattr(errors, failure.error, ImageGenError)
+    return kind(
+        failure.message,
+        provider=settled.provider,
+        model=settled.model,
+        job=failure.job,
+        charged=failure.charged,
+        request_id=failure.request_id,
+        code=failure.code,
+    )

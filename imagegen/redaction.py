@@ -23,6 +23,11 @@ def shown(text: str, limit: int = 300) -> str:
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"
 
 
+def printable(text: str) -> str:
+    """Return *text* without the characters that move a terminal's cursor or hide words."""
+    return _UNPRINTABLE.sub("�", text)
+
+
 class Secret:
     """An API key that no repr, log, pickle or traceback shows."""
 

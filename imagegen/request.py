@@ -20,6 +20,7 @@ PROMPT_CHARACTERS = 1500
 REFERENCE_BYTES = 10_000_000
 SEEDS = range(-(2**63), 2**63)
 LONGEST_SIDE = 16_384
+OPTION_DEPTH = 12
 
 Output = Literal["url", "bytes"]
 Role = Literal["character", "source"]
@@ -128,7 +129,7 @@ class ReferenceImage:
             )
         if len(data) >= REFERENCE_BYTES:
             raise InvalidRequestError(
-                f"a reference must be under 10 MB (10,000,000 bytes), not {len(data):,} bytes",
+                "a reference must be under 10 MB (10,000,000 bytes)",
                 field="references",
             )
         digest = hashlib.sha256(data).hexdigest()
@@ -220,8 +221,14 @@ def _require_utf8(text: str, name: str) -> None:
 
 def _json_copy(value: Any, where: str) -> Any:
     """Copy a JSON value, so that a later change of the caller's own cannot reach the request."""
+    if where.count("/") > OPTION_DEPTH:
+        raise InvalidRequestError(
+            f"provider_options may be nested {OPTION_DEPTH} deep", field="provider_options"
+        )
     match value:
-        case None | bool() | int():
+        case None | bool():
+            return value
+        case int() if value in SEEDS:
             return value
         case str():
             _require_utf8(value, "provider_options")
@@ -229,12 +236,14 @@ def _json_copy(value: Any, where: str) -> Any:
         case float() if value == value and abs(value) != float("inf"):  # noqa: PLR0124 - NaN is not JSON
             return value
         case dict() if all(isinstance(key, str) for key in value):
-            return {key: _json_copy(item, f"{where}.{key}") for key, item in value.items()}
+            for key in value:
+                _require_utf8(key, "provider_options")
+            return {key: _json_copy(item, f"{where}/{key}") for key, item in value.items()}
         case list() | tuple():
-            return [_json_copy(item, f"{where}[{i}]") for i, item in enumerate(value)]
+            return [_json_copy(item, f"{where}/{i}") for i, item in enumerate(value)]
         case _:
             raise InvalidRequestError(
-                f"{where} must be a JSON value, not {type(value).__name__}",
+                f"{where} must be a JSON value with 64-bit integers, not {type(value).__name__}",
                 field="provider_options",
             )
 

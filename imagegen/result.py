@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from attrs import evolve, field, frozen
 
 from imagegen.errors import Charged
-from imagegen.media import HEAD, Media, sniff
+from imagegen.media import sniff
 from imagegen.redaction import without_query
 from imagegen.request import ImageRequest
 
@@ -56,10 +56,8 @@ class GeneratedImage:
 
     def with_data(self, data: bytes) -> GeneratedImage | None:
         """Return this picture holding *data*, measured by its own header; None if it is none."""
-        media = sniff(data[:HEAD]) or Media("")
-        if media.width is None:
-            media = sniff(data) or media
-        if not media.type:
+        media = sniff(data)
+        if media is None:
             return None
         return evolve(
             self, data=data, media_type=media.type, width=media.width, height=media.height
@@ -76,6 +74,8 @@ class Cost:
 
     def __add__(self, other: Cost) -> Cost:
         """Add up; an unknown part, or a second currency, makes the sum unknown."""
+        if self.amount == 0 or other.amount == 0:
+            return other if self.amount == 0 else self
         known = self.amount is not None and other.amount is not None
         if not known or self.currency != other.currency:
             return Cost()
@@ -93,11 +93,12 @@ class Cost:
 class Notice:
     """Something the caller should know about how the request was carried out.
 
-    `kind` is ``"adjusted"`` (sent differently), ``"ignored"`` (not sent) or ``"unverified"``
-    (sent, but the provider may drop it); `field` names the request's field.
+    `kind` is ``"adjusted"`` (sent differently), ``"ignored"`` (not sent), ``"unverified"`` (sent,
+    but the provider may drop it) or ``"delivered"`` (what came is not what was asked for);
+    `field` names the request's field.
     """
 
-    kind: Literal["adjusted", "ignored", "unverified"]
+    kind: Literal["adjusted", "ignored", "unverified", "delivered"]
     field: str
     message: str
 

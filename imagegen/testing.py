@@ -12,7 +12,8 @@ from typing import Any, Generic, TypeVar
 from attrs import frozen
 
 from imagegen.drivers import Clock
-from imagegen.flow import Call, Flow, Reply, advance
+from imagegen.events import Event
+from imagegen.flow import Call, Done, Flow, Reply, advance
 
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
@@ -22,10 +23,11 @@ EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 @frozen
 class Played(Generic[T_co]):
-    """What a flow returned, and the calls that it made on the way."""
+    """What a flow returned, and the calls and events that it yielded on the way."""
 
     value: T_co
     calls: tuple[Call, ...]
+    events: tuple[Event, ...] = ()
 
 
 def play(flow: Flow[T], *outcomes: Reply | BaseException) -> Played[T]:
@@ -35,16 +37,21 @@ def play(flow: Flow[T], *outcomes: Reply | BaseException) -> Played[T]:
         AssertionError: the flow makes more calls than there are outcomes, or fewer.
     """
     calls: list[Call] = []
+    events: list[Event] = []
     left = list(outcomes)
     step = advance(flow)
-    while isinstance(step, Call):
+    while not isinstance(step, Done):
+        if not isinstance(step, Call):
+            events.append(step)
+            step = advance(flow)
+            continue
         calls.append(step)
         if not left:
             raise AssertionError(f"the flow made a call that nothing was prepared for: {step}")
         step = advance(flow, left.pop(0))
     if left:
         raise AssertionError(f"the flow ended with {len(left)} outcomes left over")
-    return Played(step.value, tuple(calls))
+    return Played(step.value, tuple(calls), tuple(events))
 
 
 def reply(

@@ -12,8 +12,8 @@ from typing import Any
 
 IMAGE_TYPES = ("text-to-image", "image-to-image")
 COMMON_FIELDS = (
-    "prompt", "size", "aspect_ratio", "num_images", "seed", "image", "images", "subject_reference",
-    "prompt_optimizer", "enable_sync_mode", "enable_base64_output",
+    "prompt", "size", "aspect_ratio", "num_images", "seed", "image", "images",
+    "prompt_optimizer", "enable_prompt_expansion", "enable_sync_mode", "enable_base64_output",
 )  # fmt: skip
 RULES = ("type", "enum", "minimum", "maximum", "minItems", "maxItems", "default")
 
@@ -42,6 +42,7 @@ def trimmed(model: dict[str, Any]) -> dict[str, Any]:
             for name in COMMON_FIELDS
             if name in properties
         },
+        "others": sorted(properties.keys() - set(COMMON_FIELDS)),
     }
 
 

@@ -10,7 +10,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar, Literal
-from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
@@ -31,7 +30,7 @@ from imagegen.errors import (
 )
 from imagegen.flow import Call, Flow, Reply
 from imagegen.pricing import Price
-from imagegen.redaction import Secret, shown
+from imagegen.redaction import Secret, shown, without_query
 from imagegen.request import ImageRequest
 from imagegen.result import Generation, Job, Notice
 
@@ -69,9 +68,30 @@ class Translation:
 
 
 def optional_secret(value: str | Secret | None) -> Secret | None:
-    """Convert a key given as text; an empty one counts as not given."""
+    """Convert a key given as text; an empty one counts as not given.
+
+    Raises:
+        ConfigurationError: no HTTP header can carry it.
+    """
+    if not isinstance(value, (str, Secret, type(None))):
+        raise ConfigurationError("the API key must be a string", field="api_key")
     secret = Secret(value) if isinstance(value, str) else value
-    return secret if secret and secret.reveal() else None
+    if secret is None or not secret.reveal():
+        return None
+    if not re.fullmatch(r"[!-~]+", secret.reveal()):
+        raise ConfigurationError(
+            "the API key has a space, a line break or a character outside ASCII",
+            advice="Copy it again",
+            field="api_key",
+        )
+    return secret
+
+
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST_URL = re.compile(
+    rf"(?P<scheme>https?)://(?P<host>{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:.]+\])"
+    r"(?::(?P<port>[0-9]{1,5}))?(?:/[A-Za-z0-9._~/-]*)?"
+)
 
 
 def optional_host(value: str | None) -> str | None:
@@ -80,19 +100,14 @@ def optional_host(value: str | None) -> str | None:
     Raises:
         ConfigurationError: anything else.
     """
-    if value is None or not value.strip():
+    if value is None or (isinstance(value, str) and not value.strip()):
         return None
-    url = value.strip().rstrip("/")
-    try:
-        parts = urlsplit(url)
-        port_is_fine = parts.port is None or parts.port > 0
-    except ValueError:
-        parts, port_is_fine = urlsplit(""), False
-    plain = parts.username is None and not parts.query and not parts.fragment
-    safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname))
-    if not (safe and plain and port_is_fine and parts.hostname and re.fullmatch(r"[!-~]+", url)):
+    url = str(value).strip().rstrip("/")
+    match = _HOST_URL.fullmatch(url)
+    safe = match and (match["scheme"] == "https" or is_loopback(match["host"].strip("[]")))
+    if not safe or int((match and match["port"]) or 443) not in range(1, 65_536):
         raise ConfigurationError(
-            f"{shown(url)!r} can not be a base_url",
+            f"{without_query(url)!r} can not be a base_url",
             advice='Give "https://host[:port][/prefix]"; http is only for 127.0.0.1 and localhost',
             field="base_url",
         )
@@ -170,13 +185,13 @@ class Draft:
         """Refuse field *name*, or leave it out with a notice if the terms say so."""
         if self.terms.unsupported == "error":
             raise self.refusal(name, why, 'unsupported="adjust" leaves it out')
-        self._notices.append(Notice("ignored", name, f"not sent: {why}"))
+        self._note("ignored", name, f"not sent: {why}")
 
     def unfit(self, name: str, why: str, instead: object) -> None:
         """Refuse the value of *name*, or take *instead* with a notice if the terms say so."""
         if self.terms.fit == "strict":
             raise self.refusal(name, why, f'The nearest is {instead}; fit="nearest" takes it')
-        self._notices.append(Notice("adjusted", name, f"{why}; {instead} was sent"))
+        self._note("adjusted", name, f"{why}; {instead} was sent")
 
     def refusal(self, name: str, why: str, advice: str) -> UnsupportedFeatureError:
         """Make the error for a field that the model cannot express."""
@@ -186,11 +201,18 @@ class Draft:
 
     def unverified(self, name: str, why: str) -> None:
         """Note that *name* is sent although the provider may drop it."""
-        self._notices.append(Notice("unverified", name, why))
+        self._note("unverified", name, why)
 
     def adjusted(self, name: str, how: str) -> None:
         """Note that *name* is sent in another form."""
-        self._notices.append(Notice("adjusted", name, how))
+        self._note("adjusted", name, how)
+
+    def check_count(self, n: int, low: int, high: int) -> None:
+        """Refuse a number of pictures that one submission cannot ask for."""
+        if not low <= n <= high:
+            raise self.refusal(
+                "n", f"{n} is not {low}–{high}", "Client.generate splits what is more"
+            )
 
     def add_options(self, request: ImageRequest, reserved: frozenset[str]) -> None:
         """Merge the caller's own fields for this provider, last."""
@@ -203,6 +225,11 @@ class Draft:
                 field="provider_options",
             )
         self.body.update(options)
+
+    def _note(
+        self, kind: Literal["adjusted", "ignored", "unverified"], name: str, words: str
+    ) -> None:
+        self._notices.append(Notice(kind, name, words))
 
     def finished(self) -> Translation:
         """The translation."""
@@ -219,11 +246,14 @@ def submit_once(call: Call, **context: Any) -> Flow[Reply]:
     try:
         return (yield call)
     except (TransportError, DeadlineExceededError) as error:
-        if not error.sent:
-            raise
-        raise SubmissionUnknownError(
-            f"the submission was sent, then no reply came: {error.message}", **context
-        ) from error
+        if error.sent:
+            raise SubmissionUnknownError(
+                f"the submission was sent, then no reply came: {error.message}", **context
+            ) from error
+        error.provider, error.model = context["provider"], context["model"]
+        raise
+    except ImageGenError:
+        raise
     except BaseException as interruption:
         interruption.add_note(
             f"{context['provider']}: a paid submission was under way; it may be billed"
@@ -233,19 +263,23 @@ def submit_once(call: Call, **context: Any) -> Flow[Reply]:
 
 @contextmanager
 def attached(job: Job) -> Generator[None]:
-    """Let every error that leaves the block carry *job*; even Ctrl-C gets a note of it."""
+    """Let every error that leaves the block carry *job*; even Ctrl-C gets a note of it.
+
+    An error that has its job already knows how the job ended. Any other leaves it going on, and
+    so charged.
+    """
     try:
         yield
     except ImageGenError as error:
-        error.job = error.job or job
         error.provider, error.model = job.provider, job.model
-        if isinstance(error, (TransportError, DeadlineExceededError)):
-            error.charged = "yes"
+        if error.job is None:
+            error.job, error.charged = job, "yes"
+            error.advice = "The job may go on; ask again with client.result(error.job)"
         raise
     except BaseException as interruption:
         interruption.add_note(
-            f"{job.provider}: job {job.id} was accepted and goes on; "
-            "client.result(Job.from_json(…)) can still fetch it"
+            f"{job.provider}: job {job.id} was accepted and may go on; "
+            "client.result(job) can still ask for it"
         )
         raise
 
@@ -270,19 +304,25 @@ _BY_STATUS: Mapping[int, type[ImageGenError]] = {
 def refused(status: int, words: str, reply: Reply, **context: Any) -> ImageGenError:
     """The error for a refusal in the provider's own *words* with an HTTP-like *status*."""
     kind = _BY_STATUS.get(status, ProviderUnavailableError if status >= 500 else BackendError)
+    return told(kind, words, reply, status=status, **context)
+
+
+def told(kind: type[ImageGenError], words: str, reply: Reply, **context: Any) -> ImageGenError:
+    """An error of *kind* in the provider's own *words*, with what the reply's headers add."""
     if issubclass(kind, BackendError):
         context["retry_after"] = reply.retry_after
-    return kind(words, status=status, **context)
+    context.setdefault("status", reply.status)
+    return kind(words, **context)
 
 
 def without_words(reply: Reply, **context: Any) -> ImageGenError:
     """The error for a submission's reply that is not the provider's own: a proxy's, or garbage.
 
-    A 4xx is a refusal all the same. Anything else may come from between us and a provider
-    that accepted the submission, so its outcome is unknown.
+    A 4xx of known meaning is a refusal all the same. Anything else may come from between us and
+    a provider that accepted the submission, so its outcome is unknown.
     """
     said = shown(reply.body[:2000].decode("utf-8", "replace"), 120)
     words = f"HTTP {reply.status} without a readable answer: {said or 'empty'}"
-    if 400 <= reply.status < 500 and reply.status != 408:
+    if reply.status in _BY_STATUS:
         return refused(reply.status, words, reply, **context)
     return SubmissionUnknownError(words, status=reply.status, **context)

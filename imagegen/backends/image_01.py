@@ -7,10 +7,10 @@ minimax/image-01 name the same sizes and bounds.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import log
 from types import MappingProxyType
 
 from imagegen.backends.base import Draft
+from imagegen.backends.geometry import nearest_ratio, shape
 from imagegen.request import Size
 
 RATIOS = MappingProxyType(
@@ -48,16 +48,6 @@ def fitting_ratio(draft: Draft, ratio: str, ratios: Iterable[str] = RATIOS) -> s
     allowed = tuple(ratios)
     if ratio in allowed:
         return ratio
-    nearest = nearest_ratio(_shape(ratio), allowed)
+    nearest = nearest_ratio(shape(ratio), allowed)
     draft.unfit("aspect_ratio", f"{ratio} is not one of {', '.join(allowed)}", nearest)
     return nearest
-
-
-def nearest_ratio(shape: float, ratios: Iterable[str]) -> str:
-    """Return the one of *ratios* that is closest to *shape*, width divided by height."""
-    return min(ratios, key=lambda ratio: abs(log(shape) - log(_shape(ratio))))
-
-
-def _shape(ratio: str) -> float:
-    width, height = ratio.split(":")
-    return int(width) / int(height)

@@ -22,14 +22,18 @@ from imagegen.backends.base import (
     Terms,
     Translation,
     submit_once,
+    told,
     without_words,
 )
+from imagegen.backends.geometry import nearest_ratio, shape_of
 from imagegen.backends.image_01 import (
     IMAGES_PER_CALL,
+    LONGEST,
     RATIOS,
+    SHORTEST,
+    STEP,
     fitting_ratio,
     fitting_size,
-    nearest_ratio,
 )
 from imagegen.backends.pictures import Exchange, inline_image, is_url
 from imagegen.errors import (
@@ -98,21 +102,33 @@ to work and does not say what it bills.
 
 
 @frozen
-class BaseResp:
-    """`base_resp`: 0 is success."""
-
-    status_code: int
-    status_msg: str = ""
-
-
-@frozen
 class ImageReply:
-    """The reply. `data` and `metadata` vary in form, so they are read by hand."""
+    """The reply. The form of its fields varies, so they are read by hand.
 
-    base_resp: BaseResp
-    id: str | None = None
+    One odd field must not cost the pictures beside it: they are paid for.
+    """
+
+    base_resp: Any = None
+    id: Any = None
     data: Any = None
     metadata: Any = None
+
+    @property
+    def code(self) -> int | None:
+        """`base_resp.status_code`: 0 is success; None where there is none to read."""
+        return _integer(_member(self.base_resp, "status_code"))
+
+    @property
+    def words(self) -> str:
+        """`base_resp.status_msg`."""
+        words = _member(self.base_resp, "status_msg")
+        return words if isinstance(words, str) and words else "no reason given"
+
+    def pictures(self, *, inline: bool) -> list[Any]:
+        """URLs or base64, as asked; the other, if that is what came."""
+        names = ("image_base64", "image_urls") if inline else ("image_urls", "image_base64")
+        arrays = (_member(self.data, name) for name in names)
+        return next((array for array in arrays if isinstance(array, list) and array), [])
 
 
 @frozen(kw_only=True)
@@ -141,13 +157,10 @@ class MiniMax(Backend):
 
     def translate(self, request: ImageRequest, model: str, terms: Terms) -> Translation:
         """Say *request* as the body of POST /v1/image_generation."""
-        if model not in MODELS:
-            raise UnsupportedFeatureError(
-                f"there is no model {model!r}",
-                advice=f"Use {' or '.join(MODELS)}",
-                provider=self.name,
-            )
         draft = Draft(self.name, model, terms)
+        if model not in MODELS:
+            raise draft.refusal("model", "there is no such model", f"Use {' or '.join(MODELS)}")
+        draft.check_count(request.n, 1, IMAGES_PER_CALL)
         draft.body |= {"model": model, "prompt": request.prompt, "n": request.n}
         _add_shape(draft, request)
         _add_references(draft, request.references)
@@ -157,8 +170,9 @@ class MiniMax(Backend):
             draft.body["seed"] = request.seed
         if request.enhance_prompt is not None:
             draft.body["prompt_optimizer"] = request.enhance_prompt
+        _make_way(draft, request.provider_options.get(self.name, {}))
         draft.add_options(request, _RESERVED)
-        _keep_one_shape(draft)
+        _check_shape(draft)
         return draft.finished()
 
     def submit(self, request: ImageRequest, model: str, terms: Terms) -> Flow[Job]:
@@ -172,7 +186,7 @@ class MiniMax(Backend):
             paid=True,
         )
         reply = yield from submit_once(call, provider=self.name, model=model)
-        generation = evolve(self._read(reply, request, model), notices=translation.notices)
+        generation = self._read(reply, request, translation)
         return Job(
             provider=self.name,
             model=model,
@@ -192,8 +206,8 @@ class MiniMax(Backend):
             job=job,
         )
 
-    def _read(self, reply: Reply, request: ImageRequest, model: str) -> Generation:
-        trace_id = reply.headers.get("trace-id")
+    def _read(self, reply: Reply, request: ImageRequest, translation: Translation) -> Generation:
+        model, trace_id = translation.model, reply.headers.get("trace-id")
         try:
             raw = codec.decode(reply.body)
             answer = codec.structure(raw, ImageReply)
@@ -205,19 +219,36 @@ class MiniMax(Backend):
             provider=self.name,
             model=model,
             request=request,
-            request_id=answer.id or trace_id,
+            request_id=answer.id if isinstance(answer.id, str) and answer.id else trace_id,
             created_at=reply.received_at,
+            notices=translation.notices,
         )
-        if answer.base_resp.status_code != 0:
-            raise _refusal(answer.base_resp, reply, exchange)
-        images, failures = _delivered(answer, reply, exchange)
+        items = answer.pictures(inline=request.output == "bytes")
+        if answer.code is None and not items:
+            raise without_words(reply, provider=self.name, model=model, request_id=trace_id)
+        if answer.code not in (None, 0) and not items:
+            raise _refusal(answer, reply, exchange)
+        images, failures = _delivered(answer, items, exchange, reply.received_at)
         if not images:
-            raise _nothing(failures, answer.base_resp, exchange)
-        return exchange.generation(images, failures, self.price(model, request), raw)
+            raise _nothing(failures, answer, exchange)
+        return exchange.generation(
+            images, failures, price=self.price(model, request), billed=len(images), raw=raw
+        )
+
+
+def _member(value: object, name: str) -> Any:
+    return value.get(name) if isinstance(value, dict) else None
+
+
+def _integer(value: object) -> int | None:
+    """Read an integer that the service may send as a string; None for anything else."""
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value):
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _region(host: str) -> str:
-    china = re.search(r"//api\.(minimax\.cn|minimaxi\.com|minimaxi?\.chat)(:|/|$)", host)
+    china = re.search(r"//api\.(minimax\.cn|minimaxi\.com|minimaxi?\.chat)(:|/|$)", host.lower())
     return "china" if china else "global"
 
 
@@ -238,7 +269,7 @@ def _ratio_of_live(draft: Draft, size: Size) -> str:
     for ratio, made in ratios.items():
         if made == size:
             return ratio
-    nearest = nearest_ratio(size.width / size.height, ratios)
+    nearest = nearest_ratio(shape_of(size), ratios)
     draft.unfit("size", f"{size} is no size of a ratio of image-01-live", ratios[nearest])
     return nearest
 
@@ -253,50 +284,58 @@ def _add_references(draft: Draft, references: tuple[ReferenceImage, ...]) -> Non
         draft.body["subject_reference"] = [{"type": "character", "image_file": characters[0].wire}]
 
 
-def _keep_one_shape(draft: Draft) -> None:
-    """aspect_ratio wins at MiniMax when both are sent, so they never are."""
-    if "aspect_ratio" in draft.body and draft.body.keys() & {"width", "height"}:
-        draft.body.pop("width", None)
-        draft.body.pop("height", None)
-        draft.adjusted("size", "aspect_ratio of provider_options was sent instead of the size")
+def _make_way(draft: Draft, options: Mapping[str, Any]) -> None:
+    """Let the caller's own shape for MiniMax replace the neutral one."""
+    if options.keys() & {"aspect_ratio", "width", "height"}:
+        for name in ("aspect_ratio", "width", "height"):
+            draft.body.pop(name, None)
 
 
-def _refusal(base_resp: BaseResp, reply: Reply, exchange: Exchange) -> ImageGenError:
-    code, words = base_resp.status_code, base_resp.status_msg or "no reason given"
-    kind, charged = CODES.get(code, (BackendError, "unknown"))
-    if "disallowed image url" in words:
+def _check_shape(draft: Draft) -> None:
+    """Hold MiniMax's rules for the final body; aspect_ratio would win over a size silently."""
+    sides = [draft.body[name] for name in ("width", "height") if name in draft.body]
+    if not sides:
+        return
+    fine = all(type(s) is int and SHORTEST <= s <= LONGEST and s % STEP == 0 for s in sides)
+    alone = "aspect_ratio" not in draft.body and draft.model == "image-01"
+    if not (fine and alone and len(sides) == 2):
+        raise InvalidRequestError(
+            "width and height go together, without aspect_ratio, for image-01 only, each "
+            f"{SHORTEST}–{LONGEST} pixels and divisible by {STEP}",
+            provider=draft.provider,
+            model=draft.model,
+            field="provider_options",
+        )
+
+
+def _refusal(answer: ImageReply, reply: Reply, exchange: Exchange) -> ImageGenError:
+    kind, charged = CODES.get(answer.code or 0, (BackendError, "unknown"))
+    if "disallowed image url" in answer.words:
         kind, charged = InvalidRequestError, "no"
-    return kind(
-        words,
+    return told(
+        kind,
+        answer.words,
+        reply,
         provider=exchange.provider,
         model=exchange.model,
-        code=code,
-        status=reply.status,
+        code=answer.code,
         charged=charged,
         request_id=exchange.request_id,
     )
 
 
 def _delivered(
-    answer: ImageReply, reply: Reply, exchange: Exchange
+    answer: ImageReply, items: list[Any], exchange: Exchange, now: datetime
 ) -> tuple[list[GeneratedImage], list[ImageFailure]]:
-    data = answer.data if isinstance(answer.data, dict) else {}
-    items = [*_array(data, "image_urls"), *_array(data, "image_base64")]
-    blank = GeneratedImage(seed=exchange.request.seed, request_id=exchange.request_id)
     images, failures = [], _missing(answer.metadata, exchange, len(items))
     for index, item in enumerate(items):
-        image = _image(item, blank, reply.received_at)
+        image = _image(item, exchange.blank, now)
         if image:
             images.append(image)
             continue
         place = None if failures else index
         failures.append(exchange.failure(MalformedReplyError, "no picture came", index=place))
     return images, failures
-
-
-def _array(data: dict[str, Any], name: str) -> list[Any]:
-    value = data.get(name)
-    return value if isinstance(value, list) else []
 
 
 def _image(item: object, blank: GeneratedImage, now: datetime) -> GeneratedImage | None:
@@ -310,32 +349,24 @@ def _image(item: object, blank: GeneratedImage, now: datetime) -> GeneratedImage
 def _expiry(url: str, now: datetime) -> datetime:
     """24 hours from now, or sooner if the signed URL itself says so."""
     latest = now + URL_LIFETIME
-    stated = re.search(r"[?&]Expires=([0-9]{9,11})(?:&|$)", url)
+    stated = re.search(r"[?&]Expires=([0-9]{9,10})(?:&|$)", url)
     return min(latest, datetime.fromtimestamp(int(stated[1]), UTC)) if stated else latest
 
 
 def _missing(metadata: object, exchange: Exchange, arrived: int) -> list[ImageFailure]:
     missing = max(exchange.request.n - arrived, 0)
-    blocked = min(_count(metadata, "failed_count"), missing)
+    blocked = min(_integer(_member(metadata, "failed_count")) or 0, missing)
     refused = exchange.failure(ContentPolicyError, "blocked by MiniMax for its content")
     lost = exchange.failure(MalformedReplyError, "MiniMax counted it neither made nor blocked")
     return [refused] * blocked + [lost] * (missing - blocked)
 
 
-def _count(metadata: object, name: str) -> int:
-    """Read a count that the reference calls an integer and the service sends as a string."""
-    value = metadata.get(name) if isinstance(metadata, dict) else None
-    return int(str(value)) if re.fullmatch(r"[0-9]{1,6}", str(value)) else 0
-
-
-def _nothing(
-    failures: list[ImageFailure], base_resp: BaseResp, exchange: Exchange
-) -> ImageGenError:
-    blocked = any(f.error == ContentPolicyError.__name__ for f in failures)
+def _nothing(failures: list[ImageFailure], answer: ImageReply, exchange: Exchange) -> ImageGenError:
+    blocked = sum(f.error == ContentPolicyError.__name__ for f in failures)
     kind = ContentPolicyError if blocked else SubmissionUnknownError
-    words = "every picture was blocked" if blocked else "a success without any picture"
+    words = f"{blocked} of {exchange.request.n} pictures were blocked and none came"
     return kind(
-        f"{words}; it said {base_resp.status_msg!r}",
+        f"{words if blocked else 'a success without any picture'}; it said {answer.words!r}",
         provider=exchange.provider,
         model=exchange.model,
         charged="unknown",

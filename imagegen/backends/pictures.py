@@ -13,7 +13,7 @@ from attrs import frozen
 from imagegen.errors import Charged, ImageGenError
 from imagegen.pricing import Price
 from imagegen.request import ImageRequest
-from imagegen.result import Attempt, Cost, GeneratedImage, Generation, ImageFailure, Job
+from imagegen.result import Attempt, Cost, GeneratedImage, Generation, ImageFailure, Job, Notice
 
 SHOWN_TEXT = 2000
 
@@ -28,7 +28,14 @@ class Exchange:
     request_id: str | None
     created_at: datetime | None = None
     execution_seconds: float | None = None
+    notices: tuple[Notice, ...] = ()
     job: Job | None = None
+
+    @property
+    def blank(self) -> GeneratedImage:
+        """A picture of this exchange, before anything is known of it but the seed that was sent."""
+        sent = not any(n.kind == "ignored" and n.field == "seed" for n in self.notices)
+        return GeneratedImage(seed=self.request.seed if sent else None, request_id=self.request_id)
 
     def failure(
         self,
@@ -52,11 +59,13 @@ class Exchange:
         self,
         images: Sequence[GeneratedImage],
         failures: Sequence[ImageFailure],
+        *,
         price: Price | None,
+        billed: int,
         raw: Any,
     ) -> Generation:
-        """Join what came; the cost counts delivered pictures at list price."""
-        cost = price.cost(len(images)) if price else Cost()
+        """Join what came; the cost is the list price of *billed* pictures."""
+        cost = price.cost(billed) if price else Cost()
         attempt = Attempt(
             provider=self.provider,
             model=self.model,
@@ -76,9 +85,15 @@ class Exchange:
             model=self.model,
             request=self.request,
             attempts=(attempt,),
+            notices=(*self.notices, *self._surplus(len(images))),
             job=self.job,
             raw=(without_pictures(raw),),
         )
+
+    def _surplus(self, came: int) -> list[Notice]:
+        asked = self.request.n
+        words = f"{came} pictures came, {asked} were asked for"
+        return [Notice("delivered", "n", words)] if came > asked else []
 
 
 def inline_image(text: str, image: GeneratedImage) -> GeneratedImage | None:

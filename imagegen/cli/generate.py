@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Literal
 
-import click
-
 from imagegen.cli import exit_codes, report
 from imagegen.cli.progress import display
 from imagegen.client import Client, Fit, Unsupported
 from imagegen.drivers import Tell
-from imagegen.errors import ConfigurationError, ImageGenError
-from imagegen.files import write_images
+from imagegen.errors import ImageGenError
+from imagegen.files import require_writable, write_images
 from imagegen.request import ImageRequest, ReferenceImage
 from imagegen.result import Generation
 
@@ -41,6 +40,8 @@ def run(
     as_json: bool,
 ) -> int:
     """Make the pictures, save them, say what came of it, and return the exit status."""
+    started = time.monotonic()
+    say = report.Speaker(sandbox=sandbox, as_json=as_json)
     try:
         request = ImageRequest(
             prompt,
@@ -51,6 +52,7 @@ def run(
             references=_references(characters, sources),
             enhance_prompt=enhance_prompt,
         )
+        require_writable(out)
         with (
             display(n, model or "pictures") as tell,
             closing(_client(tell, sandbox=sandbox)) as client,
@@ -63,13 +65,28 @@ def run(
                 fit=fit,
                 unsupported=unsupported,
             )
-            generation = client.fetch(generation)
-        paths = write_images(generation, out)
+            left = max(timeout - (time.monotonic() - started), 0.001)
+            return _deliver(client, generation, out, left, say)
     except ImageGenError as error:
-        return _fail(error, sandbox=sandbox, as_json=as_json)
+        say.failed(error)
+        return exit_codes.exit_code(error)
     except KeyboardInterrupt as interruption:
-        return _interrupted(interruption)
-    return _succeed(generation, paths, sandbox=sandbox, as_json=as_json)
+        say.interrupted(interruption)
+        return exit_codes.INTERRUPTED
+
+
+def _deliver(
+    client: Client, generation: Generation, out: Path, seconds: float, say: report.Speaker
+) -> int:
+    """Fetch and save what is paid for; whatever happens on the way, say what there is."""
+    paths: Sequence[Path | None] = [None] * len(generation.images)
+    try:
+        generation = client.fetch(generation, timeout=seconds)
+        paths = write_images(generation, out)
+    finally:
+        say.made(generation, paths)
+    whole = not generation.failures and None not in paths
+    return exit_codes.OK if whole else exit_codes.PARTIAL
 
 
 def _references(characters: Sequence[str], sources: Sequence[str]) -> list[ReferenceImage]:
@@ -86,33 +103,3 @@ def _client(tell: Tell, *, sandbox: bool) -> Client:
     from imagegen.sandbox import Sandbox  # noqa: PLC0415 - needed for --sandbox only
 
     return Sandbox(latency=SANDBOX_LATENCY).client(on_event=tell)
-
-
-def _succeed(
-    generation: Generation, paths: Sequence[Path | None], *, sandbox: bool, as_json: bool
-) -> int:
-    if as_json:
-        click.echo(report.as_json(generation, paths, sandbox=sandbox))
-    else:
-        click.echo("\n".join(report.as_lines(generation, paths, sandbox=sandbox)))
-    whole = not generation.failures and None not in paths
-    return exit_codes.OK if whole else exit_codes.PARTIAL
-
-
-def _fail(error: ImageGenError, *, sandbox: bool, as_json: bool) -> int:
-    if as_json:
-        click.echo(report.error_as_json(error, sandbox=sandbox))
-    else:
-        click.echo(f"imagegen: {error}", err=True)
-        if isinstance(error, ConfigurationError) and error.field == "api_key":
-            click.echo("To try it without a key, add --sandbox.", err=True)
-        for note in getattr(error, "__notes__", ()):
-            click.echo(note, err=True)
-    return exit_codes.exit_code(error)
-
-
-def _interrupted(interruption: BaseException) -> int:
-    click.echo("imagegen: interrupted", err=True)
-    for note in getattr(interruption, "__notes__", ()):
-        click.echo(note, err=True)
-    return exit_codes.INTERRUPTED

@@ -7,12 +7,48 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import click
 from attrs import asdict
 
-from imagegen.errors import ImageGenError
+from imagegen.errors import ConfigurationError, ImageGenError
+from imagegen.redaction import printable
 from imagegen.result import Attempt, Cost, GeneratedImage, Generation, ImageFailure
 
 SANDBOX_WORDS = "sandbox: no provider was asked, nothing was charged"
+
+
+class Speaker:
+    """Says what came of the command: results on standard output, errors on standard error."""
+
+    def __init__(self, *, sandbox: bool, as_json: bool) -> None:
+        self._sandbox = sandbox
+        self._as_json = as_json
+
+    def made(self, generation: Generation, paths: Sequence[Path | None]) -> None:
+        """Tell of the pictures, saved or not."""
+        if self._as_json:
+            click.echo(as_json(generation, paths, sandbox=self._sandbox))
+        else:
+            click.echo("\n".join(as_lines(generation, paths, sandbox=self._sandbox)))
+
+    def failed(self, error: ImageGenError) -> None:
+        """Tell why there are none."""
+        if isinstance(error, ConfigurationError) and error.field == "api_key":
+            error.advice += ". To try it without a key, add --sandbox"
+        if self._as_json:
+            click.echo(error_as_json(error, sandbox=self._sandbox))
+            return
+        click.echo(f"imagegen: {error}", err=True)
+        self._notes(error)
+
+    def interrupted(self, interruption: BaseException) -> None:
+        """Tell what goes on without us."""
+        click.echo("imagegen: interrupted", err=True)
+        self._notes(interruption)
+
+    def _notes(self, error: BaseException) -> None:
+        for note in getattr(error, "__notes__", ()):
+            click.echo(printable(note), err=True)
 
 
 def as_json(generation: Generation, paths: Sequence[Path | None], *, sandbox: bool) -> str:
@@ -49,6 +85,7 @@ def error_as_json(error: ImageGenError, *, sandbox: bool) -> str:
                 "status": error.status,
                 "request_id": error.request_id,
                 "job": error.job.id if error.job else None,
+                "notes": list(getattr(error, "__notes__", ())),
             },
         }
     )
@@ -61,7 +98,7 @@ def as_lines(generation: Generation, paths: Sequence[Path | None], *, sandbox: b
         seed = "" if image.seed is None else f"  seed {image.seed}"
         flag = "  flagged as not safe for work" if image.nsfw else ""
         what = f"{image.width}x{image.height} {image.media_type}" if path else "not fetched"
-        lines.append(f"{path or image.url}  {what}{seed}{flag}")
+        lines.append(f"{printable(str(path or image.url))}  {what}{seed}{flag}")
     lines += [f"note: {notice.message} ({notice.field})" for notice in generation.notices]
     lines += [f"missing: {_failed(failure)}" for failure in generation.failures]
     seconds = max((a.seconds or 0.0 for a in generation.attempts), default=0.0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, ClassVar
+from urllib.parse import quote
 
 from attrs import Attribute, evolve, field, frozen
 
@@ -24,12 +25,14 @@ from imagegen.backends.wavespeed.predictions import Prediction, outcome, polled,
 from imagegen.backends.wavespeed.translation import FAMILY, full_model_id, translate
 from imagegen.errors import (
     ConfigurationError,
+    InvalidRequestError,
+    JobFailedError,
     MalformedReplyError,
     ProviderUnavailableError,
     RateLimitError,
     TransportError,
 )
-from imagegen.events import Event, Polled, Submitted
+from imagegen.events import Polled
 from imagegen.flow import Call, Flow
 from imagegen.pricing import Price, list_price
 from imagegen.redaction import shown
@@ -38,6 +41,17 @@ from imagegen.result import Generation, Job
 
 HOST = "https://api.wavespeed.ai"
 POLL_TIMEOUT = 30.0
+NOT_FOUND = 3
+"""Polls in a row that may find no such prediction: a new one may not be known everywhere yet."""
+
+_PASSING = (
+    JobFailedError,
+    MalformedReplyError,
+    ProviderUnavailableError,
+    RateLimitError,
+    TransportError,
+)
+"""What a poll may meet while the prediction goes on."""
 
 
 def _within(low: float, high: float) -> Callable[[object, Attribute[Any], Any], None]:
@@ -75,7 +89,7 @@ class WaveSpeed(Backend):
     first_poll: float = field(default=2.0, validator=_within(0.01, 3600))
     poll_growth: float = field(default=1.25, validator=_within(1, 10))
     slowest_poll: float = field(default=5.0, validator=_within(0.01, 3600))
-    poll_failures: int = field(default=8, validator=_within(0, 1000))
+    poll_failures: int = field(default=60, validator=_within(0, 1000))
 
     def images_per_call(self, model: str, request: ImageRequest) -> int:
         """As the model's `num_images` says; one for models that lack it or are not listed."""
@@ -129,31 +143,26 @@ class WaveSpeed(Backend):
 
     def _poll(self, job: Job) -> Flow[Generation]:
         wait, failures = self.first_poll, 0
-        news: Event = Submitted(job)
+        if not job.id.strip("."):
+            raise InvalidRequestError(f"{job.id!r} is no id of a prediction")
+        url = f"{self.host}/api/v3/predictions/{quote(job.id, safe='')}/result"
         while True:
-            call = Call(
-                "GET",
-                f"{self.host}/api/v3/predictions/{job.id}/result",
-                account=self.name,
-                after=wait,
-                timeout=POLL_TIMEOUT,
-                events=(news,),
-            )
+            call = Call("GET", url, account=self.name, after=wait, timeout=POLL_TIMEOUT)
             wait = min(wait * self.poll_growth, self.slowest_poll)
             try:
-                prediction, raw = polled((yield call))
-            except (
-                MalformedReplyError, ProviderUnavailableError, RateLimitError, TransportError
-            ) as error:  # fmt: skip
+                prediction, raw = polled((yield call), job.id)
+            except _PASSING as error:
                 failures += 1
-                if failures > self.poll_failures:
+                if failures > (NOT_FOUND if error.status == 404 else self.poll_failures):
                     raise
-                wait, news = max(wait, error.retry_after or 0.0), Polled(job, "no answer")
+                wait = max(wait, error.retry_after or 0.0)
+                yield Polled(job, "no answer")
                 continue
+            failures = 0
+            yield Polled(job, shown(prediction.state, 40))
             generation = self._outcome(prediction, job, raw)
             if generation:
                 return generation
-            failures, news = 0, Polled(job, shown(prediction.status, 40))
 
     def _outcome(self, prediction: Prediction, job: Job, raw: object) -> Generation | None:
         return outcome(prediction, job, self.price(job.model, job.request), raw)

@@ -21,9 +21,10 @@ from imagegen.pricing import Price
 
 @frozen(kw_only=True)
 class Listed:
-    """A listed model: the JSON-schema rules of its common inputs, the names it requires."""
+    """A listed model: the JSON-schema rules of its common inputs, the names of all and required."""
 
     inputs: Mapping[str, Mapping[str, Any]]
+    declared: frozenset[str]
     required: frozenset[str]
     price: Price | None
 
@@ -46,6 +47,7 @@ def listed(model: str) -> Listed | None:
         return None
     return Listed(
         inputs=entry["inputs"],
+        declared=frozenset(entry["inputs"]) | frozenset(entry["others"]),
         required=frozenset(entry["required"]),
         price=_price(entry) if entry["per"] else None,
     )

@@ -10,8 +10,9 @@ from typing import Any
 from attrs import evolve, frozen
 
 from imagegen import codec
-from imagegen.backends.base import refused, without_words
+from imagegen.backends.base import refused, told, without_words
 from imagegen.backends.pictures import Exchange, inline_image, is_url
+from imagegen.backends.wavespeed.translation import IMAGE_01
 from imagegen.errors import (
     ContentPolicyError,
     ImageGenError,
@@ -23,7 +24,8 @@ from imagegen.errors import (
 )
 from imagegen.flow import Reply
 from imagegen.pricing import Price
-from imagegen.result import GeneratedImage, Generation, ImageFailure, Job
+from imagegen.redaction import shown
+from imagegen.result import GeneratedImage, Generation, ImageFailure, Job, Notice
 
 FAILED = frozenset({"failed", "cancelled", "timeout", "deleted"})
 """Statuses that end a prediction without pictures. Any that is neither one of these nor
@@ -47,15 +49,20 @@ APP_CODES: Mapping[int, type[ImageGenError]] = {
 }
 """WaveSpeedAI's application codes (its page of error codes) to the error raised."""
 
-_NO_CREDIT = re.compile(r"insufficient (credit|balance|fund)|top up", re.IGNORECASE)
-_FLAGGED = re.compile(r"flagged|sensitive|moderation|nsfw", re.IGNORECASE)
+AMBIGUOUS = frozenset({408, 502, 504, 5004})
+"""A submission answered so, without a prediction, may have been accepted all the same: somebody
+stopped waiting for it."""
+
+_NO_CREDIT = re.compile(r"insufficient (credit|balance|fund)", re.IGNORECASE)
+_FLAGGED = re.compile(r"flagged as|content moderation|\bnsfw\b", re.IGNORECASE)
+_VISIBLE_ID = re.compile(rb'"id"\s*:\s*"([A-Za-z0-9_-]{8,128})"')
 
 
 @frozen
 class Envelope:
     """What surrounds every answer; `code` is HTTP-like and may contradict the HTTP status."""
 
-    code: int | None = None
+    code: Any = None
     message: Any = None
     error: Any = None
     data: Any = None
@@ -65,13 +72,22 @@ class Envelope:
         """WaveSpeedAI's own explanation, empty where it gives none."""
         return next((w for w in (self.message, self.error) if isinstance(w, str) and w), "")
 
+    def refusal_number(self, reply: Reply) -> int | None:
+        """The HTTP-like or application code of a refusal; None where it claims success."""
+        code = self.code if type(self.code) is int and self.code >= 300 else reply.status
+        return code if code >= 300 else None
+
 
 @frozen
 class Prediction:
-    """A prediction; the fields whose form varies are read by hand."""
+    """A prediction; but for its id, the form of its fields varies: they are read by hand.
+
+    One odd field must not cost the id beside it: it is paid for.
+    """
 
     id: str
-    status: str
+    status: Any = None
+    model: Any = None
     outputs: Any = None
     has_nsfw_contents: Any = None
     created_at: Any = None
@@ -80,21 +96,26 @@ class Prediction:
     executionTime: Any = None  # noqa: N815 - the wire's own name
 
     def __attrs_post_init__(self) -> None:
-        if not re.fullmatch(r"[A-Za-z0-9_-]{1,128}", self.id):
-            raise ValueError("a prediction id that no URL path can hold")
+        if not 1 <= len(self.id) <= 200 or not self.id.strip("."):
+            raise ValueError("a prediction id that no path can hold")
+
+    @property
+    def state(self) -> str:
+        """`status`, which is a word; anything else is taken for one not known."""
+        return self.status if isinstance(self.status, str) else "unknown"
 
     @property
     def created(self) -> datetime | None:
         """`created_at`, which comes with 3–9 fractional digits."""
         text = self.created_at if isinstance(self.created_at, str) else ""
-        match = re.fullmatch(r"([0-9T:-]{19})(?:\.([0-9]{1,9}))?Z", text)
+        match = re.fullmatch(r"(2[0-9T:-]{18})(?:\.([0-9]{1,9}))?(Z|[+-][0-9]{2}:[0-9]{2})", text)
         if not match:
             return None
+        fraction = (match[2] or "")[:6].ljust(6, "0")
         try:
-            moment = datetime.fromisoformat(match[1]).replace(tzinfo=UTC)
+            return datetime.fromisoformat(f"{match[1]}.{fraction}{match[3]}").astimezone(UTC)
         except ValueError:
             return None
-        return moment.replace(microsecond=int((match[2] or "")[:6].ljust(6, "0")))
 
     @property
     def execution_seconds(self) -> float | None:
@@ -106,7 +127,7 @@ class Prediction:
 def submitted(reply: Reply, context: Mapping[str, Any]) -> tuple[Prediction, Any]:
     """Read a submission's answer: the prediction and the raw reply.
 
-    An answer that holds a prediction is one, whatever its envelope says: a paid id is kept.
+    An answer that holds a prediction is one, whatever surrounds it: a paid id is kept.
 
     Raises:
         ImageGenError: WaveSpeedAI refused.
@@ -115,13 +136,14 @@ def submitted(reply: Reply, context: Mapping[str, Any]) -> tuple[Prediction, Any
     envelope, prediction, raw = _read(reply)
     if prediction:
         return prediction, raw
-    if envelope is None or (envelope.code is None and reply.status >= 500):
+    number = envelope.refusal_number(reply) if envelope else None
+    own = envelope is not None and (type(envelope.code) is int or reply.status < 500)
+    if envelope is None or number is None or number in AMBIGUOUS or not own:
         raise without_words(reply, **context)
-    refusal = _refusal(envelope, reply, context)
-    raise refusal or without_words(reply, **context)
+    raise _refusal(number, envelope, reply, context)
 
 
-def polled(reply: Reply) -> tuple[Prediction, Any]:
+def polled(reply: Reply, job_id: str) -> tuple[Prediction, Any]:
     """Read a poll's answer: the prediction and the raw reply.
 
     Raises:
@@ -129,17 +151,22 @@ def polled(reply: Reply) -> tuple[Prediction, Any]:
         MalformedReplyError: nobody can tell from this answer.
     """
     envelope, prediction, raw = _read(reply)
-    if prediction:
+    if prediction and prediction.id == job_id:
         return prediction, raw
-    refusal = _refusal(envelope or Envelope(), reply, {})
-    if refusal and refusal.status == 404:
+    number = envelope.refusal_number(reply) if envelope else reply.status
+    if prediction or envelope is None or number is None:
+        raise MalformedReplyError(
+            f"a poll was answered with HTTP {reply.status} and no such prediction",
+            status=reply.status,
+            retry_after=reply.retry_after,
+        )
+    if number == 404:
         raise JobFailedError(
-            f"the prediction is not known (any more): {refusal.message}",
+            f"the prediction is not known (any more): {envelope.words}",
             advice="WaveSpeedAI keeps predictions for 7 days",
             status=404,
-            charged="unknown",
         )
-    raise refusal or MalformedReplyError("a poll was answered without a prediction")
+    raise _refusal(number, envelope, reply, {})
 
 
 def _read(reply: Reply) -> tuple[Envelope | None, Prediction | None, Any]:
@@ -147,38 +174,45 @@ def _read(reply: Reply) -> tuple[Envelope | None, Prediction | None, Any]:
         raw = codec.decode(reply.body)
         envelope = codec.structure(raw, Envelope)
     except MalformedReplyError:
-        return None, None, None
-    try:
-        return envelope, codec.structure(envelope.data, Prediction), raw
-    except MalformedReplyError:
-        return envelope, None, raw
+        return None, _visible(reply), None
+    bare = envelope.refusal_number(reply) is None and "status" in raw
+    for holder in (envelope.data, raw if bare else None):
+        try:
+            return envelope, codec.structure(holder, Prediction), raw
+        except MalformedReplyError:
+            continue
+    return envelope, None, raw
 
 
-def _refusal(envelope: Envelope, reply: Reply, context: Mapping[str, Any]) -> ImageGenError | None:
-    """The error that an answer without a prediction stands for; None where it claims success."""
-    number = reply.status if envelope.code in (None, 200) else envelope.code
-    if number is None or number < 300:
-        return None
+def _visible(reply: Reply) -> Prediction | None:
+    """The id in an answer that broke off, so that it can be polled."""
+    match = _VISIBLE_ID.search(reply.body[:4000]) if reply.status < 300 else None
+    return Prediction(id=match[1].decode("ascii")) if match else None
+
+
+def _refusal(
+    number: int, envelope: Envelope, reply: Reply, context: Mapping[str, Any]
+) -> ImageGenError:
+    """The error that an answer without a prediction stands for."""
     words = envelope.words or f"HTTP {reply.status} without a reason"
     kind = APP_CODES.get(number)
-    if _NO_CREDIT.search(words):
-        kind = InsufficientBalanceError
-    elif number < 500 and _FLAGGED.search(words):
-        kind = ContentPolicyError
-    if kind is None:
+    if kind is None and number in (400, 402, 403):
+        kind = InsufficientBalanceError if _NO_CREDIT.search(words) else None
+        kind = ContentPolicyError if _FLAGGED.search(words) else kind
+    if kind is None and number < 600:
         return refused(number, words, reply, **context)
-    return kind(words, status=reply.status, code=number, **context)
+    return told(kind or ProviderUnavailableError, words, reply, code=number, **context)
 
 
 def outcome(prediction: Prediction, job: Job, price: Price | None, raw: Any) -> Generation | None:
     """The pictures of a completed prediction; None while it is under way.
 
     Raises:
-        ImageGenError: it ended without pictures.
+        ImageGenError: it ended without pictures; it carries *job*.
     """
-    if prediction.status in FAILED:
-        raise _ended(prediction)
-    if prediction.status != "completed":
+    if prediction.state in FAILED:
+        raise _ended(prediction, job)
+    if prediction.state != "completed":
         return None
     exchange = Exchange(
         provider=job.provider,
@@ -187,27 +221,42 @@ def outcome(prediction: Prediction, job: Job, price: Price | None, raw: Any) -> 
         request_id=job.id,
         created_at=prediction.created,
         execution_seconds=prediction.execution_seconds,
+        notices=(*job.notices, *_another_model(prediction, job)),
         job=job,
     )
     images, failures = _delivered(prediction, exchange)
     if not images:
-        blocked = bool(failures) and all(f.error == "ContentPolicyError" for f in failures)
+        flags = prediction.has_nsfw_contents
+        flagged = isinstance(flags, list) and any(flag is True for flag in flags)
+        blocked = flagged or all(f.error == "ContentPolicyError" for f in failures)
         kind = ContentPolicyError if blocked else MalformedReplyError
-        raise kind("the prediction completed without a usable picture", charged="yes")
-    return evolve(exchange.generation(images, failures, price, raw), notices=job.notices)
+        raise kind(
+            "the prediction completed without a usable picture",
+            job=job,
+            charged="yes",
+            request_id=job.id,
+        )
+    billed = max(job.request.n, len(images))
+    return exchange.generation(images, failures, price=price, billed=billed, raw=raw)
 
 
-def _ended(prediction: Prediction) -> ImageGenError:
+def _another_model(prediction: Prediction, job: Job) -> list[Notice]:
+    made = prediction.model
+    if not isinstance(made, str) or made == job.model:
+        return []
+    return [Notice("delivered", "model", f"WaveSpeedAI names {shown(made, 80)!r} as the model")]
+
+
+def _ended(prediction: Prediction, job: Job) -> ImageGenError:
     words = prediction.error if isinstance(prediction.error, str) else ""
-    code = prediction.code if type(prediction.code) is int else None
-    kind = APP_CODES.get(code or 0, JobFailedError)
-    if _FLAGGED.search(words):
-        kind = ContentPolicyError
+    code = prediction.code if type(prediction.code) is int else 0
+    kind = APP_CODES.get(code, ContentPolicyError if _FLAGGED.search(words) else JobFailedError)
     return kind(
-        f"the prediction ended as {prediction.status}: {words or 'no reason given'}",
+        f"the prediction ended as {prediction.state}: {words or 'no reason given'}",
         code=code or None,
-        charged="no" if prediction.status in REFUNDED else "unknown",
-        request_id=prediction.id,
+        job=job,
+        charged="no" if prediction.state in REFUNDED else "unknown",
+        request_id=job.id,
     )
 
 
@@ -217,11 +266,7 @@ def _delivered(
     outputs = prediction.outputs if isinstance(prediction.outputs, list) else []
     flags = prediction.has_nsfw_contents
     flags = flags if isinstance(flags, list) and len(flags) == len(outputs) else []
-    blank = GeneratedImage(
-        seed=exchange.request.seed,
-        request_id=prediction.id,
-        expires_at=_expiry(prediction, exchange.model),
-    )
+    blank = evolve(exchange.blank, expires_at=_expiry(prediction, exchange.model))
     images: list[GeneratedImage] = []
     failures: list[ImageFailure] = []
     for index, output in enumerate(outputs):
@@ -232,7 +277,9 @@ def _delivered(
         else:
             failures.append(_unusable(exchange, index, flagged=flag is True))
     failures += (
-        exchange.failure(MalformedReplyError, "WaveSpeedAI delivered fewer", index=index)
+        exchange.failure(
+            MalformedReplyError, "WaveSpeedAI delivered fewer", index=index, charged="yes"
+        )
         for index in range(len(outputs), exchange.request.n)
     )
     return images, failures
@@ -241,7 +288,7 @@ def _delivered(
 def _unusable(exchange: Exchange, index: int, *, flagged: bool) -> ImageFailure:
     kind = ContentPolicyError if flagged else MalformedReplyError
     words = "flagged, and withheld" if flagged else "the output is no picture"
-    return exchange.failure(kind, words, index=index)
+    return exchange.failure(kind, words, index=index, charged="yes")
 
 
 def _image(output: object, blank: GeneratedImage) -> GeneratedImage | None:
@@ -257,5 +304,5 @@ def _image(output: object, blank: GeneratedImage) -> GeneratedImage | None:
 
 def _expiry(prediction: Prediction, model: str) -> datetime | None:
     """24 hours for minimax/image-01, as its README says; 7 days for others, as the docs say."""
-    kept = timedelta(hours=24) if model.startswith("minimax/image-01") else timedelta(days=7)
+    kept = timedelta(hours=24) if model in IMAGE_01 else timedelta(days=7)
     return prediction.created + kept if prediction.created else None

@@ -11,16 +11,26 @@ from collections.abc import Mapping
 from typing import Any
 
 from imagegen.backends.base import Draft, Terms, Translation
-from imagegen.backends.image_01 import RATIOS, fitting_ratio, fitting_size, nearest_ratio
+from imagegen.backends.geometry import (
+    nearest_listed,
+    nearest_ratio,
+    nearest_within,
+    shape,
+    shape_of,
+    size_of_ratio,
+)
+from imagegen.backends.image_01 import RATIOS, fitting_ratio, fitting_size
 from imagegen.backends.wavespeed.catalogue import Listed, captured_on, listed
 from imagegen.errors import UnsupportedFeatureError
-from imagegen.request import ImageRequest, ReferenceImage, Size
+from imagegen.request import LONGEST_SIDE, ImageRequest, ReferenceImage, Size
 
 FAMILY = "minimax/image-01"
 TEXT_TO_IMAGE = f"{FAMILY}/text-to-image"
 IMAGE_TO_IMAGE = f"{FAMILY}/image-to-image"
+IMAGE_01 = frozenset({TEXT_TO_IMAGE, IMAGE_TO_IMAGE})
 
 _RESERVED = frozenset({"num_images", "seed"})
+_OPTIMIZERS = ("prompt_optimizer", "enable_prompt_expansion")
 _UNLISTED: Mapping[str, Mapping[str, Any]] = {
     name: {} for name in ("prompt", "size", "aspect_ratio", "seed", "image")
 }
@@ -40,6 +50,7 @@ def full_model_id(model: str, request: ImageRequest) -> str:
             f"{model!r} is no model id",
             advice=f'WaveSpeedAI\'s ids read "vendor/model", such as "{FAMILY}"',
             provider="wavespeed",
+            field="model",
         )
     return model
 
@@ -59,6 +70,7 @@ def translate(request: ImageRequest, model: str, terms: Terms, *, sync_mode: boo
     _add_switches(draft, request, inputs, sync_mode=sync_mode)
     draft.add_options(request, _RESERVED)
     _require_inputs(draft, entry)
+    _check_options(draft, entry, request)
     return draft.finished()
 
 
@@ -70,66 +82,90 @@ def _add_prompt(draft: Draft, request: ImageRequest, inputs: Mapping[str, Any]) 
 
 
 def _add_shape(draft: Draft, request: ImageRequest, inputs: Mapping[str, Any]) -> None:
-    size, ratio = request.size, request.aspect_ratio
-    if ratio is not None and "aspect_ratio" in inputs:
-        draft.body["aspect_ratio"] = _allowed_ratio(draft, ratio, inputs["aspect_ratio"])
-    elif ratio is not None and draft.model.startswith(FAMILY):
-        size = RATIOS[fitting_ratio(draft, ratio)]
-    elif ratio is not None and "size" in inputs:
-        size = RATIOS[_approached(draft, "aspect_ratio", ratio, "size", RATIOS)]
-    elif ratio is not None:
+    if request.aspect_ratio is not None:
+        _add_ratio(draft, request.aspect_ratio, inputs)
+    elif request.size is not None:
+        _add_size(draft, request.size, inputs)
+
+
+def _add_ratio(draft: Draft, ratio: str, inputs: Mapping[str, Any]) -> None:
+    if "aspect_ratio" in inputs:
+        ratios = _ratios(inputs["aspect_ratio"]) or [ratio]
+        draft.body["aspect_ratio"] = fitting_ratio(draft, ratio, ratios)
+    elif draft.model in IMAGE_01:
+        draft.body["size"] = _wire_size(RATIOS[fitting_ratio(draft, ratio)])
+    elif "size" in inputs:
+        draft.body["size"] = _wire_size(_size_for_ratio(draft, ratio, inputs["size"]))
+    else:
         draft.unsupported("aspect_ratio", "this model takes neither ratio nor size")
-    if size is not None and "size" in inputs:
-        size = _allowed_size(draft, size, inputs["size"])
-        draft.body["size"] = f"{size.width}*{size.height}"
-    elif size is not None and "aspect_ratio" in inputs:
-        ratios = inputs["aspect_ratio"].get("enum", RATIOS)
-        draft.body["aspect_ratio"] = _approached(draft, "size", str(size), "aspect_ratio", ratios)
-    elif size is not None:
+
+
+def _add_size(draft: Draft, size: Size, inputs: Mapping[str, Any]) -> None:
+    if draft.model in IMAGE_01:
+        draft.body["size"] = _wire_size(fitting_size(draft, size))
+    elif "size" in inputs:
+        draft.body["size"] = _wire_size(_allowed_size(draft, size, inputs["size"]))
+    elif "aspect_ratio" in inputs and _ratios(inputs["aspect_ratio"]):
+        nearest = nearest_ratio(shape_of(size), _ratios(inputs["aspect_ratio"]))
+        draft.unfit("size", "this model takes aspect_ratio, not size", f"aspect_ratio {nearest}")
+        draft.body["aspect_ratio"] = nearest
+    else:
         draft.unsupported("size", "this model takes neither size nor ratio")
 
 
-def _allowed_ratio(draft: Draft, ratio: str, rules: Mapping[str, Any]) -> str:
-    shapes = [r for r in rules.get("enum", [ratio]) if re.fullmatch(r"[0-9]+:[0-9]+", r)]
-    return fitting_ratio(draft, ratio, shapes or [ratio])
+def _wire_size(size: Size) -> str:
+    return f"{size.width}*{size.height}"
 
 
-def _approached(draft: Draft, name: str, value: str, other: str, ratios: Any) -> str:
-    """Express *value* by the nearest ratio, where the model knows only the *other* field."""
-    shapes = [r for r in ratios if re.fullmatch(r"[0-9]+:[0-9]+", r)]
-    width, height = re.split("[:x]", value)
-    nearest = nearest_ratio(int(width) / int(height), shapes)
-    instead = RATIOS[nearest] if other == "size" else nearest
-    draft.unfit(name, f"this model takes {other}, not {name}", f"{other} {instead}")
-    return nearest
+def _ratios(rules: Mapping[str, Any]) -> list[str]:
+    return [r for r in rules.get("enum", ()) if re.fullmatch(r"[0-9]+:[0-9]+", r)]
+
+
+def _sizes(rules: Mapping[str, Any]) -> list[Size]:
+    return [Size.parse(text) for text in rules.get("enum", ()) if "*" in text]
+
+
+def _bounds(rules: Mapping[str, Any]) -> tuple[int, int]:
+    return int(rules.get("minimum", 1)), int(rules.get("maximum", LONGEST_SIDE))
+
+
+def _size_for_ratio(draft: Draft, ratio: str, rules: Mapping[str, Any]) -> Size:
+    """A size of exactly this ratio: image-01's own where the model allows it, else another."""
+    low, high = _bounds(rules)
+    sizes, usual = _sizes(rules), RATIOS.get(ratio)
+    if sizes:
+        nearest = nearest_listed(usual or Size(*_terms(ratio)), sizes)
+        if shape_of(nearest) != shape(ratio):
+            draft.unfit("aspect_ratio", f"no size of this model is {ratio}", nearest)
+        return nearest
+    if usual and low <= min(usual.width, usual.height) <= max(usual.width, usual.height) <= high:
+        return usual
+    size = size_of_ratio(ratio, low, high)
+    if size is None:
+        size = nearest_within(Size(*_terms(ratio)), low, high)
+        draft.unfit("aspect_ratio", f"no size of {low}–{high} pixels a side is {ratio}", size)
+    return size
+
+
+def _terms(ratio: str) -> tuple[int, int]:
+    across, down = ratio.split(":")
+    return int(across), int(down)
 
 
 def _allowed_size(draft: Draft, size: Size, rules: Mapping[str, Any]) -> Size:
-    if draft.model.startswith(FAMILY):
-        return fitting_size(draft, size)
-    choices = [Size.parse(text) for text in rules.get("enum", ()) if "*" in text]
-    if choices:
-        nearest = min(
-            choices, key=lambda c: abs(c.width - size.width) + abs(c.height - size.height)
-        )
-        limits = f"one of {', '.join(map(str, choices))}"
-    else:
-        low, high = int(rules.get("minimum", 1)), int(rules.get("maximum", 16_384))
-        nearest = Size(*(min(max(side, low), high) for side in (size.width, size.height)))
-        limits = f"{low}–{high} pixels a side"
+    sizes, (low, high) = _sizes(rules), _bounds(rules)
+    nearest = nearest_listed(size, sizes) if sizes else nearest_within(size, low, high)
+    limits = f"one of {', '.join(map(str, sizes))}" if sizes else f"{low}–{high} pixels a side"
     if nearest != size:
         draft.unfit("size", f"{size} is not {limits}", nearest)
     return nearest
 
 
 def _add_count(draft: Draft, request: ImageRequest, entry: Listed | None) -> None:
-    if entry is None or "num_images" not in entry.inputs:
-        return
-    if request.n < entry.fewest_images:
-        raise draft.refusal(
-            "n", f"this model makes {entry.fewest_images} pictures at a time", "Ask for a multiple"
-        )
-    draft.body["num_images"] = request.n
+    low, high = (entry.fewest_images, entry.images_per_call) if entry else (1, 1)
+    draft.check_count(request.n, low, high)
+    if entry and "num_images" in entry.inputs:
+        draft.body["num_images"] = request.n
 
 
 def _add_seed(draft: Draft, request: ImageRequest, inputs: Mapping[str, Any]) -> None:
@@ -161,14 +197,22 @@ def _add_references(
     if len(references) > most:
         draft.unsupported("references", f"this model takes {most}, the first")
     if any(r.role == "character" for r in references):
-        draft.adjusted("references", "this model knows no roles: sent as input images")
+        _accept_any_role(draft)
     pictures = [r.wire for r in references[:most]]
     draft.body |= {"images": pictures} if "images" in inputs else {"image": pictures[0]}
 
 
+def _accept_any_role(draft: Draft) -> None:
+    why = "this model takes input images without a role, not characters"
+    if draft.terms.unsupported == "error":
+        raise draft.refusal("references", why, 'Give them role="source"')
+    draft.adjusted("references", f"{why}: sent as input images")
+
+
 def _most_references(inputs: Mapping[str, Any]) -> int:
+    """How many pictures fit; a list without a limit of its own takes any number."""
     if "images" in inputs:
-        return int(inputs["images"].get("maxItems", 10))
+        return int(inputs["images"].get("maxItems", 1000))
     return 1 if "image" in inputs else 0
 
 
@@ -194,11 +238,11 @@ def _add_image_01_references(draft: Draft, references: tuple[ReferenceImage, ...
 def _add_switches(
     draft: Draft, request: ImageRequest, inputs: Mapping[str, Any], *, sync_mode: bool
 ) -> None:
-    if request.enhance_prompt is not None:
-        if "prompt_optimizer" in inputs:
-            draft.body["prompt_optimizer"] = request.enhance_prompt
-        elif request.enhance_prompt:
-            draft.unsupported("enhance_prompt", "this model has no prompt optimizer")
+    optimizer = next((name for name in _OPTIMIZERS if name in inputs), None)
+    if request.enhance_prompt is not None and optimizer:
+        draft.body[optimizer] = request.enhance_prompt
+    elif request.enhance_prompt:
+        draft.unsupported("enhance_prompt", "this model has no prompt optimizer")
     if "enable_sync_mode" in inputs:
         draft.body["enable_sync_mode"] = sync_mode
     if "enable_base64_output" in inputs:
@@ -211,5 +255,16 @@ def _require_inputs(draft: Draft, entry: Listed | None) -> None:
     if draft.model == IMAGE_TO_IMAGE:
         required |= {"image"}
     for name in sorted(required - draft.body.keys()):
-        known = "references" if name in ("image", "images") else "provider_options"
-        raise draft.refusal(known, f"this model needs {name!r}", "Give it, or use another model")
+        at = {"image": "references", "images": "references", "aspect_ratio": "aspect_ratio"}
+        field = at.get(name, "provider_options")
+        raise draft.refusal(field, f"this model needs {name!r}", "Give it, or use another model")
+
+
+def _check_options(draft: Draft, entry: Listed | None, request: ImageRequest) -> None:
+    """Say which of the caller's own inputs the model does not declare."""
+    given = request.provider_options.get(draft.provider, {}).keys()
+    for name in sorted(given - entry.declared if entry else ()):
+        why = (
+            f"{draft.model} declares no input {name!r}, and WaveSpeedAI drops such inputs silently"
+        )
+        draft.unverified("provider_options", why)

@@ -1,0 +1,213 @@
+"""The network under both drivers: httpcore's pools as httpx transports.
+
+httpx's own timeouts are for one operation each, so a peer that sends a byte now and then holds
+a request for as long as it likes. Here every read and write of a blocking connection gets what is
+left of the time that `within` allows. (The async driver needs no such help: asyncio interrupts.)
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import AsyncIterator, Generator, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
+from typing import Any
+from urllib.request import getproxies, proxy_bypass
+
+import httpcore
+import httpx
+
+KEPT_ALIVE = 20
+_end: ContextVar[float | None] = ContextVar("end", default=None)
+
+BEFORE_SENDING = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpcore.ConnectError,
+    httpcore.ConnectTimeout,
+    httpcore.PoolTimeout,
+)
+"""Raised before any byte of a request is written."""
+
+
+@contextmanager
+def within(seconds: float) -> Generator[None]:
+    """Let every blocking network operation in the block end *seconds* from now at the latest."""
+    token = _end.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _end.reset(token)
+
+
+def _left(timeout: float | None, error: type[Exception]) -> float | None:
+    end = _end.get()
+    if end is None:
+        return timeout
+    left = end - time.monotonic()
+    if left <= 0:
+        raise error("the time is up")
+    return left if timeout is None else min(left, timeout)
+
+
+class _Stream(httpcore.NetworkStream):
+    """A connection whose every operation has the time that is left."""
+
+    def __init__(self, stream: httpcore.NetworkStream) -> None:
+        self._stream = stream
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._stream.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._stream.write(buffer, _left(timeout, httpcore.WriteTimeout))
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.NetworkStream:
+        left = _left(timeout, httpcore.ConnectTimeout)
+        return _Stream(self._stream.start_tls(ssl_context, server_hostname, left))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+class _Backend(httpcore.NetworkBackend):
+    def __init__(self) -> None:
+        self._backend = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        left = _left(timeout, httpcore.ConnectTimeout)
+        return _Stream(self._backend.connect_tcp(host, port, left, local_address, socket_options))
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    return httpx.create_ssl_context()
+
+
+def _proxy_for(host: str) -> str | None:
+    """The proxy that the environment names for https to *host*."""
+    proxy = getproxies().get("https")
+    return None if proxy is None or proxy_bypass(host) else proxy
+
+
+def _wire_request(request: httpx.Request) -> httpcore.Request:
+    url = request.url
+    return httpcore.Request(
+        method=request.method,
+        url=httpcore.URL(
+            scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
+        ),
+        headers=request.headers.raw,
+        content=request.stream,
+        extensions=request.extensions,
+    )
+
+
+def _proxied(request: httpx.Request) -> str | None:
+    return _proxy_for(request.url.host) if request.url.scheme == "https" else None
+
+
+class _Body(httpx.SyncByteStream):
+    def __init__(self, response: httpcore.Response) -> None:
+        self._response = response
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._response.iter_stream()
+
+    def close(self) -> None:
+        self._response.close()
+
+
+class Transport(httpx.BaseTransport):
+    """Blocking connections, kept alive; https through the environment's proxy, if it has one."""
+
+    def __init__(self) -> None:
+        self._pools: dict[str | None, httpcore.ConnectionPool] = {}
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send *request*; exceptions are httpcore's."""
+        response = self._pool(_proxied(request)).handle_request(_wire_request(request))
+        return httpx.Response(response.status, headers=response.headers, stream=_Body(response))
+
+    def _pool(self, proxy: str | None) -> httpcore.ConnectionPool:
+        if proxy not in self._pools:
+            self._pools.setdefault(proxy, _new_pool(proxy))
+        return self._pools[proxy]
+
+    def close(self) -> None:
+        """Close every connection."""
+        for pool in self._pools.values():
+            pool.close()
+
+
+class _AsyncBody(httpx.AsyncByteStream):
+    def __init__(self, response: httpcore.Response) -> None:
+        self._response = response
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._response.aiter_stream()
+
+    async def aclose(self) -> None:
+        await self._response.aclose()
+
+
+class AsyncTransport(httpx.AsyncBaseTransport):
+    """Transport's twin."""
+
+    def __init__(self) -> None:
+        self._pools: dict[str | None, httpcore.AsyncConnectionPool] = {}
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send *request*; exceptions are httpcore's."""
+        pool = self._pool(_proxied(request))
+        response = await pool.handle_async_request(_wire_request(request))
+        return httpx.Response(
+            response.status, headers=response.headers, stream=_AsyncBody(response)
+        )
+
+    def _pool(self, proxy: str | None) -> httpcore.AsyncConnectionPool:
+        if proxy not in self._pools:
+            self._pools.setdefault(proxy, _new_async_pool(proxy))
+        return self._pools[proxy]
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        for pool in self._pools.values():
+            await pool.aclose()
+
+
+def _new_pool(proxy: str | None) -> httpcore.ConnectionPool:
+    return httpcore.ConnectionPool(
+        ssl_context=_tls(),
+        proxy=httpcore.Proxy(proxy) if proxy else None,
+        max_connections=None,
+        max_keepalive_connections=KEPT_ALIVE,
+        network_backend=_Backend(),
+    )
+
+
+def _new_async_pool(proxy: str | None) -> httpcore.AsyncConnectionPool:
+    return httpcore.AsyncConnectionPool(
+        ssl_context=_tls(),
+        proxy=httpcore.Proxy(proxy) if proxy else None,
+        max_connections=None,
+        max_keepalive_connections=KEPT_ALIVE,
+    )

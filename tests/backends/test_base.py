@@ -1,0 +1,123 @@
+"""What backends share: finding them, terms, drafts, errors by HTTP status."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from imagegen import backends
+from imagegen.backends.base import Draft, Terms, attached, submit_once
+from imagegen.backends.minimax import MiniMax
+from imagegen.backends.wavespeed import WaveSpeed
+from imagegen.errors import (
+    ConfigurationError,
+    ImageGenError,
+    InvalidRequestError,
+    SubmissionUnknownError,
+    TransportError,
+    UnsupportedFeatureError,
+)
+from imagegen.flow import Call
+from imagegen.request import ImageRequest
+from imagegen.result import Job
+from imagegen.testing import play, reply
+
+JOB = Job(provider="wavespeed", model="a/b", id="id1", request=ImageRequest("x"))
+
+
+def test_both_providers_are_found_by_name() -> None:
+    assert set(backends.names()) >= {"minimax", "wavespeed"}
+    assert backends.load("minimax") is MiniMax
+    assert backends.load("wavespeed") is WaveSpeed
+
+
+def test_an_unknown_backend_is_a_configuration_error_that_names_the_others() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        backends.load("dall-e")
+    assert "minimax, wavespeed" in caught.value.advice
+
+
+def test_a_backend_whose_import_fails_is_a_configuration_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Broken:
+        name, value = "broken", "nowhere:Nothing"
+
+        def load(self) -> Any:
+            raise ImportError("no module named nowhere")
+
+    monkeypatch.setattr(backends, "entry_points", lambda **_: [Broken()])
+    with pytest.raises(ConfigurationError, match="nowhere"):
+        backends.load("broken")
+
+
+@pytest.mark.parametrize("backend", [MiniMax(), WaveSpeed()])
+def test_a_backend_names_itself_and_its_variables(backend: MiniMax | WaveSpeed) -> None:
+    names = (backend.name, backend.key_variable, backend.host_variable, backend.default_model)
+    assert names in {
+        ("minimax", "MINIMAX_API_KEY", "MINIMAX_API_HOST", "image-01"),
+        ("wavespeed", "WAVESPEED_API_KEY", "WAVESPEED_BASE_URL", "minimax/image-01"),
+    }
+    assert backend.translate(ImageRequest("x"), backend.default_model, Terms()).notices == ()
+
+
+@pytest.mark.parametrize("terms", [{"fit": "loose"}, {"unsupported": "ignore"}, {"fit": None}])
+def test_terms_are_checked(terms: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        Terms(**terms)
+    assert caught.value.field == next(iter(terms))
+
+
+def test_a_strict_draft_refuses_and_says_which_word_would_let_it_pass() -> None:
+    draft = Draft("p", "m", Terms())
+    with pytest.raises(UnsupportedFeatureError, match='unsupported="adjust"') as caught:
+        draft.unsupported("seed", "no seeds here")
+    assert (caught.value.provider, caught.value.model, caught.value.field) == ("p", "m", "seed")
+    with pytest.raises(UnsupportedFeatureError, match='fit="nearest"'):
+        draft.unfit("size", "too small", "512x512")
+    assert draft.finished().notices == ()
+
+
+def test_each_term_loosens_its_own_kind_only() -> None:
+    with pytest.raises(UnsupportedFeatureError):
+        Draft("p", "m", Terms(fit="nearest")).unsupported("seed", "none")
+    with pytest.raises(UnsupportedFeatureError):
+        Draft("p", "m", Terms(unsupported="adjust")).unfit("size", "none", "1x1")
+
+
+def test_a_submission_s_reply_comes_through_untouched() -> None:
+    call, answer = Call("POST", "https://api.example/x", paid=True), reply({"a": 1})
+    played = play(submit_once(call, provider="p"), answer)
+    assert played.value is answer
+    assert played.calls == (call,)
+
+
+def test_a_submission_is_not_repeated_after_a_lost_reply() -> None:
+    call = Call("POST", "https://api.example/x", paid=True)
+    with pytest.raises(SubmissionUnknownError, match="reset by peer") as caught:
+        play(submit_once(call, provider="p", model="m"), TransportError("reset by peer"))
+    assert (caught.value.provider, caught.value.model) == ("p", "m")
+
+
+def test_an_error_s_own_job_is_not_replaced() -> None:
+    own = Job(provider="wavespeed", model="a/b", id="id2", request=ImageRequest("x"))
+
+    def failing() -> None:
+        with attached(JOB):
+            raise ImageGenError("x", job=own)
+
+    with pytest.raises(ImageGenError) as caught:
+        failing()
+    assert caught.value.job is own
+    assert (caught.value.provider, caught.value.model) == ("wavespeed", "a/b")
+
+
+def test_an_error_from_outside_the_tree_gets_a_note_of_the_job() -> None:
+    def failing() -> None:
+        with attached(JOB):
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        failing()
+    assert "id1" in "".join(caught.value.__notes__)
