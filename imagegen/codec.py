@@ -1,8 +1,8 @@
 """JSON in and out, strictly: nothing is coerced, everything is bounded.
 
 `decode` reads a provider's bytes into plain JSON values; `structure` turns those into attrs
-values, ignoring fields it does not know; `dumps` and `loads` write and read our own values,
-where an unknown field is an error.
+values; `dumps` and `loads` write and read our own. A field that is not known is ignored: a
+provider may add one, and so may a later version of imagegen to a stored job.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any, TypeVar, get_args, get_origin
 from attrs import asdict, frozen, has
 from cattrs import BaseValidationError, Converter, transform_error
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
+from cattrs.v import format_exception
 
 from imagegen.errors import InvalidRequestError, MalformedReplyError
 from imagegen.request import ReferenceImage, Role, Size
@@ -86,14 +87,13 @@ def _refused(constant: str) -> Any:
 def _check_bounds(value: Any) -> None:
     """Walk the whole value without recursion."""
     level, left = [value], VALUES
-    for _ in range(DEPTH):
-        if not level:
-            return
+    for _ in range(DEPTH + 1):
         left -= len(level)
         if left < 0:
             raise ValueError("too many values")
         level = [child for item in level for child in _children(item)]
-    raise ValueError("nested too deeply")
+    if level:
+        raise ValueError("nested too deeply")
 
 
 def _children(item: Any) -> list[Any]:
@@ -140,7 +140,13 @@ def loads(text: str, cls: type[T]) -> T:
 def _faults(error: Exception) -> str:
     if not isinstance(error, BaseValidationError):
         return str(error)
-    return "; ".join(transform_error(error, path="reply")[:3])
+    return "; ".join(transform_error(error, path="$", format_exception=_fault)[:3])
+
+
+def _fault(error: BaseException, kind: type | None) -> str:
+    if isinstance(error, InvalidRequestError):
+        return error.message
+    return format_exception(error, kind)
 
 
 def _exactly(*kinds: type) -> Any:

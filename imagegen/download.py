@@ -166,5 +166,8 @@ def _is_public_address(text: str) -> bool:
     return address.is_global and not any(address in network for network in _EMBEDDING)
 
 
-_EMBEDDING = [ip_network(n) for n in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")]
+_EMBEDDING = [
+    ip_network(text)
+    for text in ("::/96", "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")
+]
 """IPv6 networks whose addresses stand for IPv4 ones, which may be anywhere."""

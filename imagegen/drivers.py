@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import httpx
 from attrs import frozen
@@ -136,18 +136,22 @@ class _Exchanges:
         return {"authorization": f"Bearer {account.key.reveal()}"}
 
     def _reply(self, call: Call, response: httpx.Response, body: bytes) -> Reply:
+        """The reply, without a key that the provider echoes: any message may quote it."""
+        key = self._key_to_hide(call)
         return Reply(
             status=response.status_code,
-            headers={name.lower(): value for name, value in response.headers.items()},
-            body=self._without_key(call, body),
+            headers={
+                name.lower(): value.replace(key, "***") if key else value
+                for name, value in response.headers.items()
+            },
+            body=body.replace(key.encode(), b"***") if key and key.encode() in body else body,
             received_at=self._clock.now(),
         )
 
-    def _without_key(self, call: Call, body: bytes) -> bytes:
-        """Blot out a key that the provider echoes, before any message can quote it."""
+    def _key_to_hide(self, call: Call) -> str:
         account = self._accounts.get(call.account or "")
-        key = account.key.reveal().encode() if account and account.key else b""
-        return body.replace(key, b"***") if len(key) >= SHORTEST_KEY and key in body else body
+        key = account.key.reveal() if account and account.key else ""
+        return key if len(key) >= SHORTEST_KEY else ""
 
     def _failed(
         self, call: Call, wire: _Wire, error: Exception, deadline: float
@@ -168,8 +172,13 @@ class _Body:
             raise httpx.DecodingError(f"the body came as {encoding[:20]!r}, unasked")
         self._chunks: list[bytes] = []
         self._left = limit
+        self._late = False
 
-    def add(self, chunk: bytes) -> None:
+    def add(self, chunk: bytes, *, late: bool) -> None:
+        """Take a chunk; one that comes late is welcome only if it is the last."""
+        if self._late:
+            raise httpx.ReadTimeout("the body goes on after the deadline")
+        self._late = late
         self._left -= len(chunk)
         if self._left < 0:
             raise httpx.DecodingError("the body is larger than any reply should be")
@@ -219,8 +228,8 @@ class Driver(_Exchanges):
                 response = self._transport.handle_request(request)
                 try:
                     body = _Body(response, call.limit)
-                    for chunk in response.iter_raw():
-                        body.add(chunk)
+                    for chunk in cast("Iterable[bytes]", response.stream):
+                        body.add(chunk, late=self._left(deadline) <= 0)
                 finally:
                     response.close()
         except ImageGenError as error:
@@ -275,8 +284,8 @@ class AsyncDriver(_Exchanges):
                 response = await self._transport.handle_async_request(request)
                 try:
                     body = _Body(response, call.limit)
-                    async for chunk in response.aiter_raw():
-                        body.add(chunk)
+                    async for chunk in cast("AsyncIterable[bytes]", response.stream):
+                        body.add(chunk, late=self._left(deadline) <= 0)
                 finally:
                     await response.aclose()
         except ImageGenError as error:

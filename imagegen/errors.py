@@ -37,7 +37,6 @@ class ImageGenError(Exception):
     """Base of everything imagegen raises.
 
     Attributes:
-        message: what happened, in one line.
         advice: what to do next.
         provider: the backend's name, such as ``"minimax"``; None where none is involved.
         model: the provider's model id.
@@ -66,17 +65,22 @@ class ImageGenError(Exception):
         code: int | None = None,
         field: str | None = None,
     ) -> None:
-        self.message = shown(message, 1000)
-        super().__init__(self.message)
+        self._message = shown(message, 1000)
+        super().__init__(self._message)
         self.advice = self.default_advice if advice is None else advice
         self.provider = provider
-        self.model = model
+        self.model = shown(model, 128) if model else None
         self.job = job
         self.charged: Charged = self.default_charged if charged is None else charged
         self.request_id = shown(request_id, 128) if request_id else None
         self.status = status
         self.code = code
         self.field = field
+
+    @property
+    def message(self) -> str:
+        """What happened, in one line."""
+        return self._message
 
     def __str__(self) -> str:
         who = f"{self.provider}: " if self.provider else ""
@@ -89,7 +93,7 @@ class ImageGenError(Exception):
             "code": self.code,
             "HTTP": self.status,
             "request id": self.request_id,
-            "job": self.job.id if self.job else None,
+            "job": shown(self.job.id, 200) if self.job else None,
         }
         known = [f"{name} {value}" for name, value in named.items() if value not in (None, "")]
         return f" ({', '.join(known)})" if known else ""
@@ -200,16 +204,26 @@ class MalformedReplyError(BackendError):
 
 
 class AllRoutesFailedError(ImageGenError, ExceptionGroup[ImageGenError]):
-    """Every model of a route failed; `exceptions` holds one error for each, in order."""
+    """Every model of a route failed; `exceptions` holds one error for each, in order.
+
+    It is charged as the gravest of them is.
+    """
 
     def __new__(cls, message: str, errors: Sequence[ImageGenError], **_: Any) -> Self:
         """Build the group; the context belongs to `__init__`."""
-        return super().__new__(cls, message, errors)
+        return super().__new__(cls, shown(message, 1000), errors)
 
     def __init__(self, message: str, errors: Sequence[ImageGenError], **context: Any) -> None:
+        charges = {error.charged for error in errors}
+        context.setdefault("charged", next((c for c in _GRAVEST_FIRST if c in charges), "no"))
         super().__init__(message, **context)
-        self.args = (message, list(errors))
+        self.args = (self.message, list(errors))
 
     def derive(self, errors: Sequence[ImageGenError], /) -> AllRoutesFailedError:  # type: ignore[override]
-        """Keep the type when the group is split (`except*`)."""
-        return AllRoutesFailedError(self.message, errors)
+        """Keep the type and the context when the group is split (`except*`)."""
+        part = AllRoutesFailedError(self.message, errors)
+        vars(part).update(vars(self) | {"charged": part.charged})
+        return part
+
+
+_GRAVEST_FIRST: tuple[Charged, ...] = ("unknown", "yes")

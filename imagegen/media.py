@@ -44,6 +44,8 @@ def _size(width: int, height: int) -> tuple[int, int] | tuple[()]:
 
 
 def _gif_size(data: bytes) -> tuple[int, int] | tuple[()]:
+    if len(data) < 10:
+        return ()
     return _size(int.from_bytes(data[6:8], "little"), int.from_bytes(data[8:10], "little"))
 
 
@@ -53,13 +55,18 @@ def _png_size(data: bytes) -> tuple[int, int] | tuple[()]:
     return _size(int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big"))
 
 
+SEGMENTS = 10_000
+"""Parts of a JPEG header to look at; real ones have tens."""
+
 _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD8)})
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int] | tuple[()]:
     position = 2
-    while position + 9 <= len(data) and data[position] == 0xFF:
+    for _ in range(SEGMENTS):
+        if position + 9 > len(data) or data[position] != 0xFF:
+            break
         marker = data[position + 1]
         if marker == 0xFF or marker in _WITHOUT_LENGTH:
             position += 1 if marker == 0xFF else 2

@@ -20,6 +20,8 @@ import httpcore
 import httpx
 
 KEPT_ALIVE = 20
+KEPT_FOR = 5.0
+"""Seconds that an idle connection is kept."""
 _end: ContextVar[float | None] = ContextVar("end", default=None)
 
 BEFORE_SENDING = (
@@ -200,6 +202,7 @@ def _new_pool(proxy: str | None) -> httpcore.ConnectionPool:
         proxy=httpcore.Proxy(proxy) if proxy else None,
         max_connections=None,
         max_keepalive_connections=KEPT_ALIVE,
+        keepalive_expiry=KEPT_FOR,
         network_backend=_Backend(),
     )
 
@@ -210,4 +213,5 @@ def _new_async_pool(proxy: str | None) -> httpcore.AsyncConnectionPool:
         proxy=httpcore.Proxy(proxy) if proxy else None,
         max_connections=None,
         max_keepalive_connections=KEPT_ALIVE,
+        keepalive_expiry=KEPT_FOR,
     )

@@ -17,10 +17,12 @@ from imagegen import backends, errors
 from imagegen.backends.base import Backend, Terms, attached
 from imagegen.download import not_fetched, with_bytes
 from imagegen.errors import (
+    BackendError,
     BudgetExceededError,
     ConfigurationError,
     ImageGenError,
     InvalidRequestError,
+    JobFailedError,
     SubmissionUnknownError,
 )
 from imagegen.events import Settled, Submitted
@@ -322,8 +324,12 @@ def _gravest(outcomes: Sequence[Outcome[Any]]) -> ImageGenError:
 
 def _error_in(settled: Generation) -> ImageGenError:
     """The error that a part was settled with, when its job was submitted."""
+    if not settled.failures:
+        return JobFailedError("nothing came of it", provider=settled.provider, model=settled.model)
     failure = settled.failures[0]
-    kind: type[ImageGenError] = getattr(errors, failure.error, ImageGenError)
+    kind = getattr(errors, failure.error, None)
+    if not (isinstance(kind, type) and issubclass(kind, BackendError)):
+        kind = BackendError
     return kind(
         failure.message,
         provider=settled.provider,

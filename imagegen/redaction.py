@@ -2,25 +2,44 @@
 
 import re
 
-_URL_QUERY = re.compile(r"(https?://[^\s\"'<>?#]+)[?#][^\s\"'<>]*")
-_USER_INFO = re.compile(r"(https?://)[^\s/@\"'<>]+@")
-_BLOB = re.compile(r"[A-Za-z0-9+/_=-]{120,}")
+_USER_INFO = re.compile(r"((?:\\?/){2})[^/\\?#]*@")
+_ASSIGNMENT = re.compile(r"[?&#][^\s=]{1,60}=\S*")
+_BLOB = re.compile(r"[A-Za-z0-9+/_=-]{70,}")
+_PUNCTUATION = "\"'>)]},.;:!"
 _UNPRINTABLE = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029\u202a-\u202e\u2066-\u2069]+"
+    r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029\u200b-\u200f\u202a-\u202e\u2066-\u2069]+"
 )
 
 
 def without_query(url: str) -> str:
     """Return *url* without user info, query and fragment, which is where signatures are kept."""
-    return _URL_QUERY.sub(r"\1", _USER_INFO.sub(r"\1", url))
+    return _USER_INFO.sub(r"\1", re.split(r"[?#]", url, maxsplit=1)[0])
 
 
 def shown(text: str, limit: int = 300) -> str:
     """Return *text* as one line without signed queries and blobs, of at most *limit* characters."""
-    head = text[: limit * 20]
-    clean = _BLOB.sub("…", without_query(_UNPRINTABLE.sub(" ", head)))
-    clean = " ".join(clean.split())
+    words = _UNPRINTABLE.sub(" ", text[: limit * 20]).split()
+    plain = " ".join(_plain(word) if _has_url(word) else word for word in words)
+    clean = _BLOB.sub("…", _ASSIGNMENT.sub("", plain))
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"
+
+
+def _plain(word: str) -> str:
+    """A word with a URL in it: what follows the query's beginning goes, but for punctuation."""
+    body = word.rstrip(_PUNCTUATION)
+    return without_query(body) + word[len(body) :]
+
+
+def _has_url(word: str) -> bool:
+    return "//" in word or "\\/\\/" in word
+
+
+def brief(value: object) -> str:
+    """Return a short repr of anything that a caller may have given."""
+    try:
+        return shown(repr(value), 80)
+    except Exception:  # noqa: BLE001 - a repr can raise anything, a huge integer's does
+        return f"a {type(value).__name__}"
 
 
 def printable(text: str) -> str:

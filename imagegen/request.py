@@ -7,6 +7,7 @@ import binascii
 import hashlib
 import re
 from collections.abc import Mapping
+from math import isfinite
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote_to_bytes
@@ -15,9 +16,11 @@ from attrs import field, frozen
 
 from imagegen.errors import InvalidRequestError
 from imagegen.media import sniff
+from imagegen.redaction import brief, without_query
 
 PROMPT_CHARACTERS = 1500
 REFERENCE_BYTES = 10_000_000
+MOST_IMAGES = 10_000
 SEEDS = range(-(2**63), 2**63)
 LONGEST_SIDE = 16_384
 OPTION_DEPTH = 12
@@ -42,7 +45,7 @@ class Size:
             if not _is_int(side) or not 1 <= side <= LONGEST_SIDE:
                 raise InvalidRequestError(
                     f"size: {name} must be a whole number of pixels from 1 to {LONGEST_SIDE}, "
-                    f"not {side!r}",
+                    f"not {brief(side)}",
                     field="size",
                 )
 
@@ -65,7 +68,7 @@ class Size:
         elif isinstance(value, tuple) and len(value) == 2:
             return cls(*value)
         raise InvalidRequestError(
-            f'size must be "WIDTHxHEIGHT" in pixels, such as "1280x720", not {value!r}',
+            f'size must be "WIDTHxHEIGHT" in pixels, such as "1280x720", not {brief(value)}',
             field="size",
         )
 
@@ -79,7 +82,7 @@ def _aspect_ratio(value: str) -> str:
     if not match:
         raise InvalidRequestError(
             f'aspect_ratio must be "WIDTH:HEIGHT" with numbers from 1 to 99, such as "16:9", '
-            f"not {value!r}",
+            f"not {brief(value)}",
             field="aspect_ratio",
         )
     return f"{match[1]}:{match[2]}"
@@ -100,7 +103,7 @@ class ReferenceImage:
         role: ``"character"`` (keep this person) or ``"source"`` (change this picture).
     """
 
-    url: str | None
+    url: str | None = field(repr=lambda url: repr(url and without_query(url)))
     data: bytes | None = field(eq=False, repr=False)
     media_type: str | None
     sha256: str | None
@@ -114,7 +117,7 @@ class ReferenceImage:
         """
         if role not in ("character", "source"):
             raise InvalidRequestError(
-                f'a reference\'s role must be "character" or "source", not {role!r}',
+                f'a reference\'s role must be "character" or "source", not {brief(role)}',
                 field="references",
             )
         if isinstance(source, str) and re.match(r"https?://[^\s/]", source, re.IGNORECASE):
@@ -181,7 +184,7 @@ def _reference_bytes(source: str | Path | bytes) -> bytes:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise InvalidRequestError(
-            f"the reference {str(source)!r} can not be read: {reason}", field="references"
+            f"the reference {brief(str(source))} can not be read: {reason}", field="references"
         ) from error
 
 
@@ -219,9 +222,9 @@ def _require_utf8(text: str, name: str) -> None:
         ) from error
 
 
-def _json_copy(value: Any, where: str) -> Any:
+def _json_copy(value: Any, where: str, depth: int = 0) -> Any:
     """Copy a JSON value, so that a later change of the caller's own cannot reach the request."""
-    if where.count("/") > OPTION_DEPTH:
+    if depth > OPTION_DEPTH:
         raise InvalidRequestError(
             f"provider_options may be nested {OPTION_DEPTH} deep", field="provider_options"
         )
@@ -233,17 +236,18 @@ def _json_copy(value: Any, where: str) -> Any:
         case str():
             _require_utf8(value, "provider_options")
             return value
-        case float() if value == value and abs(value) != float("inf"):  # noqa: PLR0124 - NaN is not JSON
+        case float() if isfinite(value):
             return value
-        case dict() if all(isinstance(key, str) for key in value):
+        case Mapping() if all(isinstance(key, str) for key in value):
             for key in value:
                 _require_utf8(key, "provider_options")
-            return {key: _json_copy(item, f"{where}/{key}") for key, item in value.items()}
+            return {k: _json_copy(v, f"{where}.{k}", depth + 1) for k, v in value.items()}
         case list() | tuple():
-            return [_json_copy(item, f"{where}/{i}") for i, item in enumerate(value)]
+            return [_json_copy(v, f"{where}[{i}]", depth + 1) for i, v in enumerate(value)]
         case _:
             raise InvalidRequestError(
-                f"{where} must be a JSON value with 64-bit integers, not {type(value).__name__}",
+                f"{where} must be a JSON value (integers of 64 bits, finite numbers), "
+                f"not {type(value).__name__}",
                 field="provider_options",
             )
 
@@ -278,16 +282,18 @@ def _check_prompt(_: object, __: object, value: str) -> None:
 
 
 def _check_n(_: object, __: object, value: int) -> None:
-    if not _is_int(value) or value < 1:
+    if not _is_int(value) or not 1 <= value <= MOST_IMAGES:
         raise InvalidRequestError(
-            f"n must be a whole number of pictures, 1 or more, not {value!r}", field="n"
+            f"n must be a whole number of pictures, 1 or more (at most {MOST_IMAGES}), "
+            f"not {brief(value)}",
+            field="n",
         )
 
 
 def _check_seed(_: object, __: object, value: int | None) -> None:
     if value is not None and not (_is_int(value) and value in SEEDS):
         raise InvalidRequestError(
-            f"seed must be an integer from -2**63 to 2**63-1 or None, not {value!r}",
+            f"seed must be an integer from -2**63 to 2**63-1 or None, not {brief(value)}",
             field="seed",
         )
 
@@ -295,14 +301,16 @@ def _check_seed(_: object, __: object, value: int | None) -> None:
 def _check_enhance_prompt(_: object, __: object, value: Any) -> None:
     if not isinstance(value, (bool, type(None))):
         raise InvalidRequestError(
-            f"enhance_prompt must be True, False or None, not {value!r}",
+            f"enhance_prompt must be True, False or None, not {brief(value)}",
             field="enhance_prompt",
         )
 
 
 def _check_output(_: object, __: object, value: str) -> None:
     if value not in ("url", "bytes"):
-        raise InvalidRequestError(f'output must be "url" or "bytes", not {value!r}', field="output")
+        raise InvalidRequestError(
+            f'output must be "url" or "bytes", not {brief(value)}', field="output"
+        )
 
 
 @frozen
@@ -311,7 +319,7 @@ class ImageRequest:
 
     Args:
         prompt: 1–1500 characters, not all blank.
-        n: how many pictures, at least 1; more than a provider takes in one call is split.
+        n: how many pictures, 1–10000; more than a provider takes in one call is split.
         size: pixels, ``"1280x720"`` or Size; not together with *aspect_ratio*.
         aspect_ratio: such as ``"16:9"``; the provider's own size for it is used.
         seed: a 64-bit integer; None lets the provider choose.

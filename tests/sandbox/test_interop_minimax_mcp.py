@@ -84,7 +84,7 @@ def tools(sandbox: Sandbox, mode: str, folder: Path) -> Iterator[Tools]:
         "MINIMAX_API_RESOURCE_MODE": mode,
         "MINIMAX_MCP_BASE_PATH": str(folder),
     }
-    with subprocess.Popen(  # noqa: S603  (our own interpreter)
+    with subprocess.Popen(
         COMMAND,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -78,7 +78,5 @@ for use in (Picture("a", 1, 8, 8).jpeg, lambda: Sandbox().running()):
     except ImportError as missing:
         print(missing)
 """
-    ran = subprocess.run(  # noqa: S603  (our own interpreter)
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert ran.stdout.count("pip install 'imagegen[sandbox]'") == 2

@@ -154,7 +154,7 @@ def test_serve_says_where_and_stops_on_sigint() -> None:
         "server.serve(Sandbox(), port=0, ready=lambda origin: print(origin, flush=True))\n"
         "print('stopped')\n"
     )
-    with subprocess.Popen(  # noqa: S603  (our own interpreter)
+    with subprocess.Popen(
         [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None

@@ -1,0 +1,213 @@
+"""One way to drive both clients and both drivers, so that a test is written once for the two."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+import pytest
+
+from imagegen import AsyncClient, Client, GeneratedImage, Generation, ImageRequest, Job
+from imagegen.backends.base import Backend
+from imagegen.backends.minimax import MiniMax
+from imagegen.backends.wavespeed import WaveSpeed
+from imagegen.drivers import Account, AsyncDriver, Clock, Driver
+from imagegen.flow import Call, Flow, Reply
+from imagegen.sandbox import Sandbox
+from imagegen.testing import FakeClock
+
+VARIABLES = ("MINIMAX_API_KEY", "MINIMAX_API_HOST", "WAVESPEED_API_KEY", "WAVESPEED_BASE_URL")
+MODELS = {"minimax": "minimax:image-01", "wavespeed": "wavespeed:minimax/image-01"}
+
+
+class Watched(httpx.BaseTransport):
+    """Remembers every request that goes to the transport within."""
+
+    def __init__(self, within: httpx.BaseTransport) -> None:
+        self._within = within
+        self.requests: list[httpx.Request] = []
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        return self._within.handle_request(request)
+
+
+class AsyncWatched(httpx.AsyncBaseTransport):
+    """Watched's twin."""
+
+    def __init__(self, within: httpx.AsyncBaseTransport) -> None:
+        self._within = within
+        self.requests: list[httpx.Request] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        return await self._within.handle_async_request(request)
+
+
+class Desk:
+    """A Client, or an AsyncClient whose verbs are run to their end."""
+
+    def __init__(self, kit: Kit, client: Any, watched: Watched | AsyncWatched | None) -> None:
+        self._kit = kit
+        self._watched = watched
+        self.client = client
+
+    @property
+    def requests(self) -> list[httpx.Request]:
+        assert self._watched is not None
+        return self._watched.requests
+
+    @property
+    def sent(self) -> list[str]:
+        return [f"{request.method} {request.url.path}" for request in self.requests]
+
+    def generate(self, request: Any, **options: Any) -> Generation:
+        return self._kit.wait(self.client.generate(request, **options))  # type: ignore[no-any-return]
+
+    def submit(self, request: Any, **options: Any) -> Job:
+        return self._kit.wait(self.client.submit(request, **options))  # type: ignore[no-any-return]
+
+    def result(self, job: Any, **options: Any) -> Generation:
+        return self._kit.wait(self.client.result(job, **options))  # type: ignore[no-any-return]
+
+    def fetch(self, generation: Any, **options: Any) -> Generation:
+        return self._kit.wait(self.client.fetch(generation, **options))  # type: ignore[no-any-return]
+
+    def save(self, generation: Any, directory: Any, **options: Any) -> list[Path]:
+        return self._kit.wait(self.client.save(generation, directory, **options))  # type: ignore[no-any-return]
+
+    def fetched(self, image: GeneratedImage, **options: Any) -> Generation:
+        """Fetch one picture that some provider named."""
+        request = ImageRequest("a fox")
+        whole = Generation(images=(image,), provider="minimax", model="image-01", request=request)
+        return self.fetch(whole, **options)
+
+    def close(self) -> None:
+        self._kit.wait(self.client.close())
+
+
+class Runner:
+    """A Driver or an AsyncDriver, whose flows are run to their end."""
+
+    def __init__(self, kit: Kit, driver: Driver | AsyncDriver) -> None:
+        self._kit = kit
+        self._driver: Any = driver
+        self.told: list[Any] = []
+
+    def run(self, flow: Flow[Any], deadline: float = 60.0) -> Any:
+        return self._kit.wait(self._driver.run(flow, deadline, self.told.append))
+
+    def call(self, call: Call, deadline: float = 60.0) -> Reply:
+        """Make one call and return its reply."""
+
+        def flow() -> Flow[Reply]:
+            return (yield call)
+
+        return self.run(flow(), deadline)  # type: ignore[no-any-return]
+
+
+class Kit:
+    """Makes everything in one flavour, sync or async, and closes it in the end."""
+
+    def __init__(self, flavour: str) -> None:
+        self.flavour = flavour
+        self._runner = asyncio.Runner() if flavour == "async" else None
+        self._made: list[Any] = []
+
+    def wait(self, value: Any) -> Any:
+        return self._runner.run(value) if self._runner else value
+
+    def desk(
+        self,
+        backends: Sequence[Backend] | None = None,
+        *,
+        watched: Watched | AsyncWatched | None = None,
+        **options: Any,
+    ) -> Desk:
+        maker: Any = AsyncClient if self._runner else Client
+        if watched is not None:
+            options["transport"] = watched
+        return self._kept(Desk(self, maker(backends, **options), watched))  # type: ignore[no-any-return]
+
+    def on(
+        self,
+        sandbox: Sandbox,
+        *,
+        clock: FakeClock | None = None,
+        wavespeed: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> Desk:
+        """Make a client of both backends on *sandbox*, in process, every request remembered."""
+        quick = {"first_poll": 0.01, "slowest_poll": 0.05} if clock is None else {}
+        timing: dict[str, Any] = quick | dict(wavespeed or {})
+        backends = [
+            MiniMax(api_key="sandbox", base_url=sandbox.origin),
+            WaveSpeed(api_key="sandbox", base_url=sandbox.origin, **timing),
+        ]
+        watched = self.watched(sandbox, clock)
+        return self.desk(backends, watched=watched, clock=clock, **options)
+
+    def watched(
+        self, within: Sandbox | httpx.MockTransport, clock: FakeClock | None = None
+    ) -> Watched | AsyncWatched:
+        if self._runner:
+            if isinstance(within, httpx.MockTransport):
+                return AsyncWatched(within)
+            pause = {"sleep": clock.asleep} if clock else {}
+            return AsyncWatched(within.async_transport(**pause))
+        if isinstance(within, httpx.MockTransport):
+            return Watched(within)
+        return Watched(within.transport(clock.sleep) if clock else within.transport())
+
+    def driver(
+        self, accounts: Mapping[str, Account], clock: Clock, transport: Any = None
+    ) -> Runner:
+        maker: Any = AsyncDriver if self._runner else Driver
+        driver = maker(accounts, clock, transport)
+        self._made.append(driver)
+        return Runner(self, driver)
+
+    def _kept(self, made: Any) -> Any:
+        self._made.append(made.client)
+        return made
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for made in self._made:
+            self.wait(made.close())
+        if self._runner:
+            self._runner.close()
+
+
+@pytest.fixture(autouse=True)
+def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads a key or a host of the machine that it runs on."""
+    for variable in VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+
+
+@pytest.fixture(params=["sync", "async"])
+def kit(request: pytest.FixtureRequest) -> Iterator[Kit]:
+    with Kit(request.param) as kit:
+        yield kit
+
+
+@pytest.fixture
+def time() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def provider_sandbox(time: FakeClock) -> Sandbox:
+    """A sandbox on the test's own clock; a generation takes ten seconds of it."""
+    return Sandbox(latency=10.0, clock=time.epoch)
+
+
+@pytest.fixture(params=sorted(MODELS))
+def model(request: pytest.FixtureRequest) -> str:
+    return MODELS[request.param]

@@ -1,0 +1,104 @@
+"""List prices: what the book says and what it makes a request cost."""
+
+from __future__ import annotations
+
+import tomllib
+from datetime import date
+from decimal import Decimal
+from importlib import resources
+from typing import Any, Literal
+
+import pytest
+from attrs import asdict
+
+from imagegen.pricing import Price, list_price
+from imagegen.result import Cost
+
+ENTRIES: list[dict[str, Any]] = tomllib.loads(
+    resources.files("imagegen").joinpath("prices.toml").read_text(encoding="utf-8")
+)["price"]
+
+
+def price(per: Literal["image", "call"], amount: str = "0.0035") -> Price:
+    return Price(
+        amount=Decimal(amount), currency="USD", per=per, as_of=date(2026, 1, 1), source="a page"
+    )
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "region", "amount", "currency"),
+    [
+        ("minimax", "image-01", "global", "0.0035", "USD"),
+        ("minimax", "image-01", "china", "0.025", "CNY"),
+        ("minimax", "image-01-live", "china", "0.025", "CNY"),
+        ("wavespeed", "minimax/image-01/text-to-image", "global", "0.0035", "USD"),
+        ("wavespeed", "minimax/image-01/image-to-image", "global", "0.0035", "USD"),
+    ],
+)
+def test_the_book_knows_what_a_picture_costs(
+    provider: str, model: str, region: str, amount: str, currency: str
+) -> None:
+    found = list_price(provider, model, region)
+    assert found
+    assert (found.amount, found.currency, found.per) == (Decimal(amount), currency, "image")
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "region"),
+    [
+        ("minimax", "image-01-live", "global"),
+        ("minimax", "image-02", "global"),
+        ("minimax", "image-01", "mars"),
+        ("nobody", "image-01", "global"),
+        ("wavespeed", "minimax/image-01", "global"),
+        ("", "", ""),
+    ],
+)
+def test_a_price_that_nobody_published_is_unknown_not_zero(
+    provider: str, model: str, region: str
+) -> None:
+    assert list_price(provider, model, region) is None
+
+
+def test_the_region_is_global_unless_said() -> None:
+    assert list_price("minimax", "image-01") == list_price("minimax", "image-01", "global")
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: f"{entry['model']} {entry['region']}")
+def test_an_entry_of_the_book_is_complete_and_found(entry: dict[str, Any]) -> None:
+    found = list_price(entry["provider"], entry["model"], entry["region"])
+    assert found
+    expected = {name: entry[name] for name in ("currency", "per", "as_of", "source")}
+    assert asdict(found) == {**expected, "amount": Decimal(entry["amount"])}
+    assert found.amount > 0
+    assert found.per in ("image", "call")
+    assert type(found.as_of) is date
+    assert found.source
+    assert (len(found.currency), found.currency.isupper()) == (3, True)
+
+
+def test_no_model_has_two_prices_in_one_region() -> None:
+    keys = [(entry["provider"], entry["model"], entry["region"]) for entry in ENTRIES]
+    assert len(set(keys)) == len(keys)
+
+
+@pytest.mark.parametrize(
+    ("per", "images", "amount"),
+    [
+        ("image", 0, "0"),
+        ("image", 1, "0.0035"),
+        ("image", 9, "0.0315"),
+        ("call", 0, "0"),
+        ("call", 1, "0.0035"),
+        ("call", 9, "0.0035"),
+    ],
+)
+def test_a_call_costs_by_the_image_or_as_a_whole_and_nothing_for_nothing(
+    per: Literal["image", "call"], images: int, amount: str
+) -> None:
+    expected = Cost(amount=Decimal(amount), currency="USD", basis="list-price")
+    assert price(per).cost(images) == expected
+
+
+def test_money_is_exact() -> None:
+    assert price("image", "0.1").cost(3).amount == Decimal("0.3")
