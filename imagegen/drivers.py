@@ -86,6 +86,7 @@ class _Exchanges:
     def __init__(self, accounts: Mapping[str, Account], clock: Clock) -> None:
         self._accounts = accounts
         self._clock = clock
+        self._closed = False
 
     def _left(self, deadline: float) -> float:
         return deadline - self._clock.monotonic()
@@ -99,6 +100,8 @@ class _Exchanges:
         Raises:
             ImageGenError: there is no time, or this can not be sent.
         """
+        if self._closed:
+            raise ConfigurationError("the client is closed", advice="Make a new one")
         left = self._left(deadline)
         if left <= 0:
             raise DeadlineExceededError("the time is up", sent=False)
@@ -240,7 +243,8 @@ class Driver(_Exchanges):
         return self._reply(call, response, body.joined())
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections, for good."""
+        self._closed = True
         self._transport.close()
 
 
@@ -296,7 +300,8 @@ class AsyncDriver(_Exchanges):
         return self._reply(call, response, body.joined())
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections, for good."""
+        self._closed = True
         await self._transport.aclose()
 
 

@@ -55,19 +55,22 @@ def _left(timeout: float | None, error: type[Exception]) -> float | None:
     return left if timeout is None else min(left, timeout)
 
 
-class _Stream(httpcore.NetworkStream):
+class TimedStream(httpcore.NetworkStream):
     """A connection whose every operation has the time that is left."""
 
     def __init__(self, stream: httpcore.NetworkStream) -> None:
         self._stream = stream
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Receive, in the time that is left."""
         return self._stream.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Send, in the time that is left."""
         self._stream.write(buffer, _left(timeout, httpcore.WriteTimeout))
 
     def close(self) -> None:
+        """Close the connection."""
         self._stream.close()
 
     def start_tls(
@@ -76,10 +79,12 @@ class _Stream(httpcore.NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
+        """Shake hands, in the time that is left."""
         left = _left(timeout, httpcore.ConnectTimeout)
-        return _Stream(self._stream.start_tls(ssl_context, server_hostname, left))
+        return TimedStream(self._stream.start_tls(ssl_context, server_hostname, left))
 
     def get_extra_info(self, info: str) -> Any:
+        """Ask the connection itself."""
         return self._stream.get_extra_info(info)
 
 
@@ -96,7 +101,9 @@ class _Backend(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         left = _left(timeout, httpcore.ConnectTimeout)
-        return _Stream(self._backend.connect_tcp(host, port, left, local_address, socket_options))
+        return TimedStream(
+            self._backend.connect_tcp(host, port, left, local_address, socket_options)
+        )
 
 
 @cache
@@ -104,10 +111,10 @@ def _tls() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-def _proxy_for(host: str) -> str | None:
-    """The proxy that the environment names for https to *host*."""
-    proxy = getproxies().get("https")
-    return None if proxy is None or proxy_bypass(host) else proxy
+def proxy_for(request: httpx.Request) -> str | None:
+    """The proxy that the environment names for an https request; None for a direct one."""
+    proxy = getproxies().get("https") if request.url.scheme == "https" else None
+    return None if proxy is None or proxy_bypass(request.url.host) else proxy
 
 
 def _wire_request(request: httpx.Request) -> httpcore.Request:
@@ -121,10 +128,6 @@ def _wire_request(request: httpx.Request) -> httpcore.Request:
         content=request.stream,
         extensions=request.extensions,
     )
-
-
-def _proxied(request: httpx.Request) -> str | None:
-    return _proxy_for(request.url.host) if request.url.scheme == "https" else None
 
 
 class _Body(httpx.SyncByteStream):
@@ -146,7 +149,7 @@ class Transport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send *request*; exceptions are httpcore's."""
-        response = self._pool(_proxied(request)).handle_request(_wire_request(request))
+        response = self._pool(proxy_for(request)).handle_request(_wire_request(request))
         return httpx.Response(response.status, headers=response.headers, stream=_Body(response))
 
     def _pool(self, proxy: str | None) -> httpcore.ConnectionPool:
@@ -179,7 +182,7 @@ class AsyncTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send *request*; exceptions are httpcore's."""
-        pool = self._pool(_proxied(request))
+        pool = self._pool(proxy_for(request))
         response = await pool.handle_async_request(_wire_request(request))
         return httpx.Response(
             response.status, headers=response.headers, stream=_AsyncBody(response)

@@ -30,18 +30,16 @@ def threads_side_by_side(work: Callable[[S], T], items: Sequence[S], most: int) 
 
     def worker() -> None:
         try:
-            while True:
-                index, item = waiting.get_nowait()
+            while (numbered := _next(waiting)) is not None:
+                index, item = numbered
                 done.put((index, work(item)))
-        except Empty:
-            pass
         except BaseException as error:  # noqa: BLE001 - raised in the calling thread
             done.put(error)
 
-    for _ in range(min(most, len(items))):
-        threading.Thread(target=worker, name="imagegen", daemon=True).start()
     results: dict[int, T] = {}
     try:
+        for _ in range(min(most, len(items))):
+            threading.Thread(target=worker, name="imagegen", daemon=True).start()
         while len(results) < len(items):
             outcome = done.get()
             if isinstance(outcome, BaseException):
@@ -49,16 +47,16 @@ def threads_side_by_side(work: Callable[[S], T], items: Sequence[S], most: int) 
             index, value = outcome
             results[index] = value
     finally:
-        _drain(waiting)
+        while _next(waiting):
+            pass
     return [results[index] for index in range(len(items))]
 
 
-def _drain(waiting: SimpleQueue[tuple[int, S]]) -> None:
-    while not waiting.empty():
-        try:
-            waiting.get_nowait()
-        except Empty:
-            return
+def _next(waiting: SimpleQueue[tuple[int, S]]) -> tuple[int, S] | None:
+    try:
+        return waiting.get_nowait()
+    except Empty:
+        return None
 
 
 async def tasks_side_by_side(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:

@@ -76,6 +76,7 @@ def optional_secret(value: str | Secret | None) -> Secret | None:
     if not isinstance(value, (str, Secret, type(None))):
         raise ConfigurationError("the API key must be a string", field="api_key")
     secret = Secret(value) if isinstance(value, str) else value
+    del value  # a traceback may show locals
     if secret is None or not secret.reveal():
         return None
     if not re.fullmatch(r"[!-~]+", secret.reveal()):
@@ -210,9 +211,8 @@ class Draft:
     def check_count(self, n: int, low: int, high: int) -> None:
         """Refuse a number of pictures that one submission cannot ask for."""
         if not low <= n <= high:
-            raise self.refusal(
-                "n", f"{n} is not {low}–{high}", "Client.generate splits what is more"
-            )
+            advice = "Client.generate splits what is more" if n > high else "Ask for more"
+            raise self.refusal("n", f"{n} is not {low}–{high} in one submission", advice)
 
     def add_options(self, request: ImageRequest, reserved: frozenset[str]) -> None:
         """Merge the caller's own fields for this provider, last."""

@@ -1,0 +1,114 @@
+"""The network under the drivers: proxies from the environment, TLS, time for every operation."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from typing import Any
+
+import httpcore
+import httpx
+import pytest
+
+from imagegen import net
+
+PROXIED = httpx.Request("GET", "https://api.example.com/x")
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_https_goes_through_the_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert net.proxy_for(PROXIED) is None
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    assert net.proxy_for(PROXIED) == "http://127.0.0.1:9"
+
+
+def test_a_host_of_no_proxy_and_this_machine_are_reached_directly(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "example.com")
+    assert net.proxy_for(PROXIED) is None
+    assert net.proxy_for(httpx.Request("GET", "http://127.0.0.1:8399/x")) is None
+
+
+def test_a_proxy_that_is_not_there_is_a_connection_that_was_not_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    transport = net.Transport()
+    with pytest.raises(httpcore.ConnectError):
+        transport.handle_request(PROXIED)
+    transport.close()
+
+
+class Recording(httpcore.NetworkStream):
+    """A connection that notes how long each operation may take."""
+
+    def __init__(self) -> None:
+        self.given: list[float | None] = []
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        self.given.append(timeout)
+        return b"x" * max_bytes
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self.given.append(timeout)
+
+    def close(self) -> None:
+        self.given.append(None)
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.NetworkStream:
+        self.given.append(timeout)
+        return self
+
+    def get_extra_info(self, info: str) -> Any:
+        return info
+
+
+def test_every_operation_gets_what_is_left_even_after_tls() -> None:
+    recording = Recording()
+    stream = net.TimedStream(recording)
+    with net.within(5.0):
+        stream.read(1, 60.0)
+        secure = stream.start_tls(ssl.create_default_context(), "h", 60.0)
+        time.sleep(0.02)
+        secure.write(b"", 60.0)
+        secure.read(1, 1.0)
+    first, tls, write, own = recording.given
+    assert first is not None
+    assert tls is not None
+    assert write is not None
+    assert 5.0 >= first >= tls > write > 4.0
+    assert own == 1.0
+
+
+def test_outside_of_within_the_time_given_counts() -> None:
+    recording = Recording()
+    stream = net.TimedStream(recording)
+    stream.read(1, 7.0)
+    stream.write(b"", None)
+    assert recording.given == [7.0, None]
+    assert stream.get_extra_info("socket") == "socket"
+
+
+def test_when_the_time_is_up_nothing_is_begun() -> None:
+    recording = Recording()
+    stream = net.TimedStream(recording)
+    with net.within(0.0):
+        with pytest.raises(httpcore.ReadTimeout):
+            stream.read(1, 60.0)
+        with pytest.raises(httpcore.WriteTimeout):
+            stream.write(b"", 60.0)
+        with pytest.raises(httpcore.ConnectTimeout):
+            stream.start_tls(ssl.create_default_context())
+    assert recording.given == []
