@@ -8,8 +8,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Literal
 
-from imagegen.cli import exit_codes, report
+from imagegen.cli import exit_codes
 from imagegen.cli.progress import display
+from imagegen.cli.report import Delivery, Speaker
 from imagegen.client import Client, Fit, Unsupported
 from imagegen.drivers import Tell
 from imagegen.errors import ImageGenError
@@ -41,7 +42,7 @@ def run(
 ) -> int:
     """Make the pictures, save them, say what came of it, and return the exit status."""
     started = time.monotonic()
-    say = report.Speaker(sandbox=sandbox, as_json=as_json)
+    say = Speaker(sandbox=sandbox, as_json=as_json)
     try:
         request = ImageRequest(
             prompt,
@@ -66,27 +67,26 @@ def run(
                 unsupported=unsupported,
             )
             left = max(timeout - (time.monotonic() - started), 0.001)
-            return _deliver(client, generation, out, left, say)
+            delivery = _deliver(client, generation, out, left)
     except ImageGenError as error:
         say.failed(error)
         return exit_codes.exit_code(error)
     except KeyboardInterrupt as interruption:
         say.interrupted(interruption)
         return exit_codes.INTERRUPTED
+    say.made(delivery)
+    return delivery.status
 
 
-def _deliver(
-    client: Client, generation: Generation, out: Path, seconds: float, say: report.Speaker
-) -> int:
-    """Fetch and save what is paid for; whatever happens on the way, say what there is."""
+def _deliver(client: Client, generation: Generation, out: Path, seconds: float) -> Delivery:
+    """Fetch and save what is paid for; whatever happens on the way, keep what there is."""
     paths: Sequence[Path | None] = [None] * len(generation.images)
     try:
         generation = client.fetch(generation, timeout=seconds)
         paths = write_images(generation, out)
-    finally:
-        say.made(generation, paths)
-    whole = not generation.failures and None not in paths
-    return exit_codes.OK if whole else exit_codes.PARTIAL
+    except (ImageGenError, KeyboardInterrupt) as problem:
+        return Delivery(generation, paths, problem)
+    return Delivery(generation, paths)
 
 
 def _references(characters: Sequence[str], sources: Sequence[str]) -> list[ReferenceImage]:

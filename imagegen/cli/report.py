@@ -8,13 +8,31 @@ from pathlib import Path
 from typing import Any
 
 import click
-from attrs import asdict
+from attrs import asdict, frozen
 
+from imagegen.cli import exit_codes
 from imagegen.errors import ConfigurationError, ImageGenError
 from imagegen.redaction import printable
 from imagegen.result import Attempt, Cost, GeneratedImage, Generation, ImageFailure
 
 SANDBOX_WORDS = "sandbox: no provider was asked, nothing was charged"
+
+
+@frozen
+class Delivery:
+    """What was made, where it was saved (None: not), and what went wrong in saving it."""
+
+    generation: Generation
+    paths: Sequence[Path | None]
+    problem: BaseException | None = None
+
+    @property
+    def status(self) -> int:
+        """The command's exit status."""
+        if isinstance(self.problem, KeyboardInterrupt):
+            return exit_codes.INTERRUPTED
+        whole = not (self.problem or self.generation.failures or None in self.paths)
+        return exit_codes.OK if whole else exit_codes.PARTIAL
 
 
 class Speaker:
@@ -24,12 +42,16 @@ class Speaker:
         self._sandbox = sandbox
         self._as_json = as_json
 
-    def made(self, generation: Generation, paths: Sequence[Path | None]) -> None:
+    def made(self, delivery: Delivery) -> None:
         """Tell of the pictures, saved or not."""
+        generation, paths = delivery.generation, delivery.paths
         if self._as_json:
             click.echo(as_json(generation, paths, sandbox=self._sandbox))
         else:
             click.echo("\n".join(as_lines(generation, paths, sandbox=self._sandbox)))
+        if delivery.problem:
+            words = str(delivery.problem) or "interrupted"
+            click.echo(f"imagegen: not everything was saved: {words}", err=True)
 
     def failed(self, error: ImageGenError) -> None:
         """Tell why there are none."""

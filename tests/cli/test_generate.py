@@ -16,7 +16,7 @@ from PIL import Image
 
 from imagegen.cli import exit_codes
 from imagegen.cli.commands import EPILOG, imagegen
-from imagegen.errors import ImageGenError
+from imagegen.errors import ConfigurationError, ImageGenError
 from imagegen.sandbox import Fault, Sandbox
 
 MODELS = ("minimax:image-01", "wavespeed:minimax/image-01")
@@ -264,3 +264,47 @@ def test_without_the_extra_it_says_what_to_install() -> None:
     )
     assert done.returncode != 0
     assert "pip install 'imagegen[cli]'" in done.stderr
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_paid(
+    run: Run, served: Sandbox, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    result = run("a fox", "--model", MODELS[0], "--out", "file/out", **pointed_at(served))
+    assert result.exit_code == 2
+    assert "nothing can be written" in result.stderr
+    assert served.submissions == []
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_pictures_that_cannot_be_saved_are_paid_for_and_named(
+    run: Run, served: Sandbox, monkeypatch: pytest.MonkeyPatch, *, as_json: bool
+) -> None:
+    def full(*_: object) -> None:
+        raise ConfigurationError("no space left")
+
+    monkeypatch.setattr("imagegen.cli.generate.write_images", full)
+    options = ("--json",) if as_json else ()
+    result = run("a fox", "--model", MODELS[0], *options, **pointed_at(served))
+    assert result.exit_code == 10
+    assert served.origin in result.stdout
+    assert "not everything was saved: no space left" in result.stderr
+
+
+def test_an_interrupted_download_names_the_pictures_that_are_paid_for(
+    run: Run, served: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("imagegen.cli.generate.write_images", interrupted)
+    result = run("a fox", "--model", MODELS[0], **pointed_at(served))
+    assert result.exit_code == 130
+    assert served.origin in result.stdout
+
+
+def test_the_time_allowed_counts_for_the_download_too(run: Run, served: Sandbox) -> None:
+    served.inject(Fault("slow", step="download", seconds=30, times=None))
+    result = run("a fox", "--model", MODELS[0], "--timeout", "1", **pointed_at(served))
+    assert result.exit_code == 10
+    assert served.origin in result.stdout
