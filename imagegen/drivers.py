@@ -119,7 +119,7 @@ class _Exchanges:
             text = json.dumps(call.json, ensure_ascii=False, allow_nan=False)
             content = text.encode("utf-8")
         timeout = httpx.Timeout(limit, connect=min(limit, CONNECT_TIMEOUT))
-        extensions = {"timeout": timeout.as_dict(), "trace": trace}
+        extensions = {"timeout": timeout.as_dict(), "trace": trace, net.FRESH: call.paid}
         return httpx.Request(
             call.method, call.url, headers=headers, content=content, extensions=extensions
         )

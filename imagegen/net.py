@@ -22,6 +22,15 @@ import httpx
 KEPT_ALIVE = 20
 KEPT_FOR = 5.0
 """Seconds that an idle connection is kept."""
+
+FRESH = "imagegen.fresh"
+"""Request extension: true asks for a connection that nothing was sent on before.
+
+A connection that lay idle may be closing at the other end just as the request leaves. For a paid
+one that would be an outcome that nobody knows, although nothing was accepted.
+"""
+
+_Route = tuple[str | None, bool]
 _end: ContextVar[float | None] = ContextVar("end", default=None)
 
 BEFORE_SENDING = (
@@ -107,7 +116,8 @@ class _Backend(httpcore.NetworkBackend):
 
 
 @cache
-def _tls() -> ssl.SSLContext:
+def tls() -> ssl.SSLContext:
+    """The one TLS configuration of the process: certificates are read once."""
     return httpx.create_ssl_context()
 
 
@@ -145,17 +155,17 @@ class Transport(httpx.BaseTransport):
     """Blocking connections, kept alive; https through the environment's proxy, if it has one."""
 
     def __init__(self) -> None:
-        self._pools: dict[str | None, httpcore.ConnectionPool] = {}
+        self._pools: dict[_Route, httpcore.ConnectionPool] = {}
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send *request*; exceptions are httpcore's."""
-        response = self._pool(proxy_for(request)).handle_request(_wire_request(request))
+        response = self._pool(_route(request)).handle_request(_wire_request(request))
         return httpx.Response(response.status, headers=response.headers, stream=_Body(response))
 
-    def _pool(self, proxy: str | None) -> httpcore.ConnectionPool:
-        if proxy not in self._pools:
-            self._pools.setdefault(proxy, _new_pool(proxy))
-        return self._pools[proxy]
+    def _pool(self, route: _Route) -> httpcore.ConnectionPool:
+        if route not in self._pools:
+            self._pools.setdefault(route, _new_pool(*route))
+        return self._pools[route]
 
     def close(self) -> None:
         """Close every connection."""
@@ -178,20 +188,20 @@ class AsyncTransport(httpx.AsyncBaseTransport):
     """Transport's twin."""
 
     def __init__(self) -> None:
-        self._pools: dict[str | None, httpcore.AsyncConnectionPool] = {}
+        self._pools: dict[_Route, httpcore.AsyncConnectionPool] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send *request*; exceptions are httpcore's."""
-        pool = self._pool(proxy_for(request))
+        pool = self._pool(_route(request))
         response = await pool.handle_async_request(_wire_request(request))
         return httpx.Response(
             response.status, headers=response.headers, stream=_AsyncBody(response)
         )
 
-    def _pool(self, proxy: str | None) -> httpcore.AsyncConnectionPool:
-        if proxy not in self._pools:
-            self._pools.setdefault(proxy, _new_async_pool(proxy))
-        return self._pools[proxy]
+    def _pool(self, route: _Route) -> httpcore.AsyncConnectionPool:
+        if route not in self._pools:
+            self._pools.setdefault(route, _new_async_pool(*route))
+        return self._pools[route]
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -199,22 +209,26 @@ class AsyncTransport(httpx.AsyncBaseTransport):
             await pool.aclose()
 
 
-def _new_pool(proxy: str | None) -> httpcore.ConnectionPool:
+def _route(request: httpx.Request) -> _Route:
+    return proxy_for(request), bool(request.extensions.get(FRESH))
+
+
+def _new_pool(proxy: str | None, fresh: bool) -> httpcore.ConnectionPool:  # noqa: FBT001 - a _Route
     return httpcore.ConnectionPool(
-        ssl_context=_tls(),
+        ssl_context=tls(),
         proxy=httpcore.Proxy(proxy) if proxy else None,
         max_connections=None,
-        max_keepalive_connections=KEPT_ALIVE,
+        max_keepalive_connections=0 if fresh else KEPT_ALIVE,
         keepalive_expiry=KEPT_FOR,
         network_backend=_Backend(),
     )
 
 
-def _new_async_pool(proxy: str | None) -> httpcore.AsyncConnectionPool:
+def _new_async_pool(proxy: str | None, fresh: bool) -> httpcore.AsyncConnectionPool:  # noqa: FBT001 - a _Route
     return httpcore.AsyncConnectionPool(
-        ssl_context=_tls(),
+        ssl_context=tls(),
         proxy=httpcore.Proxy(proxy) if proxy else None,
         max_connections=None,
-        max_keepalive_connections=KEPT_ALIVE,
+        max_keepalive_connections=0 if fresh else KEPT_ALIVE,
         keepalive_expiry=KEPT_FOR,
     )

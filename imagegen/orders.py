@@ -157,13 +157,7 @@ def order(
         ConfigurationError: there is no key.
         BudgetExceededError: it costs, or might cost, more than *max_cost*.
     """
-    unknown = request.provider_options.keys() - {backend.name, *backends.names()}
-    if unknown:
-        raise InvalidRequestError(
-            f"provider_options has {min(unknown)!r}, which is no provider",
-            advice=f"Use {', '.join(backends.names())}",
-            field="provider_options",
-        )
+    _check_options(request, backend)
     most = backend.images_per_call(model, request)
     made = Order(backend, model, request, terms, split(request, most))
     for part in {id(part): part for part in (made.parts[0], made.parts[-1])}.values():
@@ -177,6 +171,18 @@ def order(
         )
     _check_cost(made, max_cost)
     return made
+
+
+def _check_options(request: ImageRequest, backend: Backend) -> None:
+    """Refuse options for a provider that does not exist: a misspelt name would lose them."""
+    others = request.provider_options.keys() - {backend.name}
+    unknown = others and others - set(backends.names())
+    if unknown:
+        raise InvalidRequestError(
+            f"provider_options has {min(unknown)!r}, which is no provider",
+            advice=f"Use {', '.join(backends.names())}",
+            field="provider_options",
+        )
 
 
 def _check_cost(made: Order, max_cost: Decimal | str | float | None) -> None:

@@ -112,3 +112,46 @@ def test_when_the_time_is_up_nothing_is_begun() -> None:
         with pytest.raises(httpcore.ConnectTimeout):
             stream.start_tls(ssl.create_default_context())
     assert recording.given == []
+
+
+class Counting(httpcore.NetworkBackend):
+    """Counts the connections made to a server that answers everything alike."""
+
+    def __init__(self) -> None:
+        self.made = 0
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Any = None,
+    ) -> httpcore.NetworkStream:
+        self.made += 1
+        answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
+        return httpcore.MockStream([answer] * 10)
+
+
+def connections_of_three_requests(monkeypatch: pytest.MonkeyPatch, *, fresh: bool) -> int:
+    counting = Counting()
+    monkeypatch.setattr(net, "_Backend", lambda: counting)
+    transport = net.Transport()
+    for _ in range(3):
+        extensions = {net.FRESH: fresh}
+        request = httpx.Request("POST", "http://127.0.0.1:1/x", extensions=extensions)
+        response = transport.handle_request(request)
+        response.read()
+        response.close()
+    transport.close()
+    return counting.made
+
+
+def test_a_connection_is_kept_for_what_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert connections_of_three_requests(monkeypatch, fresh=False) == 1
+
+
+def test_a_paid_submission_never_rides_on_a_used_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert connections_of_three_requests(monkeypatch, fresh=True) == 3
