@@ -134,6 +134,7 @@ def allowed_url(url: str, trusted: Collection[str]) -> str:
     if match is None or not usual or not _is_public(match["host"].lower()):
         raise MalformedReplyError(
             f"{without_query(url[:500])} is not a public web address to fetch a picture from",
+            advice="On this machine, pictures are fetched only from the host that is configured",
             charged="yes",
         )
     return f"https://{match['host']}{match['rest'] or ''}"

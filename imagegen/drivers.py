@@ -98,7 +98,7 @@ class _Exchanges:
         """The seconds that the exchange may take, and the request.
 
         Raises:
-            ImageGenError: there is no time, or this can not be sent.
+            ImageGenError: there is no time, or this cannot be sent.
         """
         if self._closed:
             raise ConfigurationError("the client is closed", advice="Make a new one")
@@ -109,7 +109,7 @@ class _Exchanges:
         try:
             return limit, self._request(call, limit, trace)
         except (httpx.InvalidURL, ValueError, TypeError, RecursionError) as error:
-            raise TransportError(f"this can not be sent: {error}", sent=False) from None
+            raise TransportError(f"this cannot be sent: {error}", sent=False) from None
 
     def _request(self, call: Call, limit: float, trace: object) -> httpx.Request:
         headers = {"accept-encoding": "identity", "user-agent": "imagegen"} | self._key(call)
@@ -259,6 +259,8 @@ class AsyncDriver(_Exchanges):
     ) -> None:
         super().__init__(accounts, clock)
         self._transport = transport or net.AsyncTransport()
+        self._given = transport is not None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def run(self, flow: Flow[T], deadline: float, tell: Tell) -> T:
         """Drive *flow* to its end; *deadline* is a moment of the clock's `monotonic`."""
@@ -280,9 +282,20 @@ class AsyncDriver(_Exchanges):
         except BaseException as error:  # noqa: BLE001 - the flow re-raises it
             return error
 
+    def _stay_in_loop(self) -> None:
+        """Refuse to send on connections that belong to an event loop of the past."""
+        loop = asyncio.get_running_loop()
+        self._loop = self._loop or loop
+        if self._loop is not loop and not self._given:
+            raise ConfigurationError(
+                "this AsyncClient was used in another event loop",
+                advice="Make a new one for each asyncio.run()",
+            )
+
     async def _exchange(self, call: Call, deadline: float) -> Reply | ImageGenError:
         wire = _Wire()
         try:
+            self._stay_in_loop()
             limit, request = self._ready(call, deadline, wire.atrace)
             async with asyncio.timeout(limit):
                 response = await self._transport.handle_async_request(request)

@@ -15,7 +15,7 @@ def require_writable(directory: Path) -> None:
     """Make *directory*, before anything is paid for.
 
     Raises:
-        ConfigurationError: it can not be made, or nothing can be written into it.
+        ConfigurationError: it cannot be made, or nothing can be written into it.
     """
     probe = directory / f".imagegen-{uuid4().hex}"
     try:
@@ -33,7 +33,7 @@ def write_images(generation: Generation, directory: Path) -> list[Path | None]:
     """Write each picture of *generation*; return the paths in order, None for one without bytes.
 
     Raises:
-        ConfigurationError: the folder can not be written.
+        ConfigurationError: the folder cannot be written.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -43,7 +43,7 @@ def write_images(generation: Generation, directory: Path) -> list[Path | None]:
         ]
     except (OSError, ValueError) as error:
         raise ConfigurationError(
-            f"{str(directory)!r} can not be written: {error}",
+            f"{str(directory)!r} cannot be written: {error}",
             advice="The Generation still holds the pictures: save them elsewhere",
         ) from error
 

@@ -93,7 +93,7 @@ class ReferenceImage:
     """A picture that the new one is to follow: JPEG or PNG, under 10 MB.
 
     Two references are equal if their URL or their bytes are. JSON keeps the digest of the bytes,
-    not the bytes: a reference read back from JSON compares equal but can not be sent again.
+    not the bytes: a reference read back from JSON compares equal but cannot be sent again.
 
     Attributes:
         url: where the provider fetches it, or None.
@@ -128,11 +128,13 @@ class ReferenceImage:
         media = sniff(data)
         if media is None or media.type not in ("image/jpeg", "image/png"):
             raise InvalidRequestError(
-                "a reference must be a JPEG or PNG picture by its own bytes", field="references"
+                f"a reference must be a JPEG or PNG picture by its own bytes; {_named(source)} is "
+                f"{media.type if media else 'no picture that we know'}",
+                field="references",
             )
         if len(data) >= REFERENCE_BYTES:
             raise InvalidRequestError(
-                "a reference must be under 10 MB (10,000,000 bytes)",
+                f"a reference must be under 10 MB (10,000,000 bytes); {_named(source)} is not",
                 field="references",
             )
         digest = hashlib.sha256(data).hexdigest()
@@ -161,6 +163,12 @@ class ReferenceImage:
         return f"data:{self.media_type};base64,{base64.b64encode(self.data).decode('ascii')}"
 
 
+def _named(source: str | Path | bytes) -> str:
+    if isinstance(source, bytes):
+        return f"one of {len(source):,} bytes"
+    return "a data URL" if str(source)[:5].lower() == "data:" else brief(Path(source).name)
+
+
 def _fill(reference: ReferenceImage, **values: object) -> None:
     """Set the fields of a frozen value: its constructor takes what they are made from."""
     for name, value in values.items():
@@ -172,6 +180,11 @@ def _reference_bytes(source: str | Path | bytes) -> bytes:
         return source
     if isinstance(source, str) and source[:5].lower() == "data:":
         return _data_url_bytes(source)
+    if isinstance(source, str) and re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", source):
+        raise InvalidRequestError(
+            f"a reference's URL must be http(s) with a host, not {brief(source)}",
+            field="references",
+        )
     if not isinstance(source, (str, Path)):
         raise InvalidRequestError(
             "a reference must be an http(s) URL, a data URL, a path or bytes, "
@@ -184,7 +197,7 @@ def _reference_bytes(source: str | Path | bytes) -> bytes:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise InvalidRequestError(
-            f"the reference {brief(str(source))} can not be read: {reason}", field="references"
+            f"the reference {_named(source)} cannot be read: {reason}", field="references"
         ) from error
 
 

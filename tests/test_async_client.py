@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from imagegen import AsyncClient, ImageRequest, MiniMax, WaveSpeed
-from imagegen.errors import DeadlineExceededError, SubmissionUnknownError
+from imagegen import AsyncClient, Generation, ImageRequest, MiniMax, WaveSpeed
+from imagegen.errors import ConfigurationError, DeadlineExceededError, SubmissionUnknownError
 from imagegen.sandbox import Fault, Sandbox
 
 MINIMAX, WAVESPEED = "minimax:image-01", "wavespeed:minimax/image-01"
@@ -245,3 +245,17 @@ def test_a_client_may_be_used_by_one_event_loop_after_another() -> None:
     for _ in range(2):
         assert len(asyncio.run(client.generate("a fox", model=MINIMAX)).images) == 1
     asyncio.run(client.close())
+
+
+def test_connections_of_another_event_loop_are_refused_before_anything_is_sent() -> None:
+    sandbox = Sandbox()
+    with sandbox.running() as origin:
+        client = AsyncClient([MiniMax(api_key="any", base_url=origin)])
+
+        async def make() -> Generation:
+            return await client.generate("a fox")
+
+        assert asyncio.run(make()).images
+        with pytest.raises(ConfigurationError, match="another event loop"):
+            asyncio.run(make())
+    assert len(sandbox.submissions) == 1

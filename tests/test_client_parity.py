@@ -115,4 +115,4 @@ def test_the_one_liner_takes_every_field_of_a_request(monkeypatch: pytest.Monkey
 
 def test_the_one_liner_refuses_a_field_that_no_request_has() -> None:
     with pytest.raises(TypeError, match="colour"):
-        imagegen.generate("a fox", colour="red")
+        imagegen.generate("a fox", colour="red")  # type: ignore[call-arg]

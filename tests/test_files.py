@@ -137,7 +137,7 @@ def test_a_full_disk_leaves_no_part_of_a_file(tmp_path: Path) -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
     try:
-        with pytest.raises(ConfigurationError, match="can not be written"):
+        with pytest.raises(ConfigurationError, match="cannot be written"):
             write_images(large, tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -171,21 +171,21 @@ def test_others_may_not_write_the_files(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_a_file_is_a_configuration_error(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("x")
-    with pytest.raises(ConfigurationError, match="can not be written"):
+    with pytest.raises(ConfigurationError, match="cannot be written"):
         write_images(generation(image()), tmp_path / "taken")
 
 
 @pytest.mark.parametrize("folder", ["/proc/imagegen", "/proc/self", "/dev/null/pictures"])
 def test_an_unwritable_folder_is_a_configuration_error(folder: str) -> None:
     """Nobody can write there, not even root."""
-    with pytest.raises(ConfigurationError, match="can not be written") as caught:
+    with pytest.raises(ConfigurationError, match="cannot be written") as caught:
         write_images(generation(image()), Path(folder))
     assert folder in caught.value.message
 
 
 @pytest.mark.parametrize("folder", ["a\0b", "x" * 5000])
 def test_a_folder_that_cannot_exist_is_a_configuration_error(tmp_path: Path, folder: str) -> None:
-    with pytest.raises(ConfigurationError, match="can not be written"):
+    with pytest.raises(ConfigurationError, match="cannot be written"):
         write_images(generation(image()), tmp_path / folder)
 
 

@@ -146,11 +146,11 @@ def test_a_prompt_is_all_that_a_request_needs() -> None:
         ({"provider_options": {"a": containing_itself()}}, "provider_options", "provider_options"),
         ({"references": 5}, "references", "URL, a data URL, a path or bytes, not int"),
         ({"references": [None]}, "references", "URL, a data URL, a path or bytes, not NoneType"),
-        ({"references": {"role": "source"}}, "references", "can not be read"),
-        ({"references": "no/such/file.png"}, "references", "'no/such/file.png' can not be read: "),
-        ({"references": ""}, "references", "can not be read: "),
-        ({"references": "a\0b"}, "references", "can not be read: "),
-        ({"references": "https://"}, "references", "can not be read: "),
+        ({"references": {"role": "source"}}, "references", "cannot be read"),
+        ({"references": "no/such/file.png"}, "references", "'no/such/file.png' cannot be read: "),
+        ({"references": ""}, "references", "cannot be read: "),
+        ({"references": "a\0b"}, "references", "cannot be read: "),
+        ({"references": "https://"}, "references", "must be http"),
         ({"references": "https://host/\ud800"}, "references", "lone surrogate"),
         ({"references": b""}, "references", "JPEG or PNG picture by its own bytes"),
         ({"references": WEBP}, "references", "JPEG or PNG"),
@@ -396,7 +396,7 @@ def test_a_file_is_read_at_once(tmp_path: Path, as_given: Any) -> None:
 
 
 def test_the_reason_why_a_file_is_not_read_is_told(tmp_path: Path) -> None:
-    with pytest.raises(InvalidRequestError, match="can not be read: Is a directory"):
+    with pytest.raises(InvalidRequestError, match="cannot be read: Is a directory"):
         ReferenceImage(tmp_path)
 
 
@@ -485,3 +485,20 @@ def test_a_repr_does_not_show_what_a_references_url_signs(url: str) -> None:
     shown = repr(ImageRequest("a fox", references=url))
     assert "SECRET" not in shown
     assert "h/a.png" in shown
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"GIF89a\x01\x00\x01\x00", "fox.png' is image/gif"),
+        (b"RIFF\x00\x00\x00\x00WEBPVP8 ", "fox.png' is image/webp"),
+        (b"hello", "fox.png' is no picture that we know"),
+    ],
+)
+def test_a_reference_of_another_kind_is_named_with_what_it_is(
+    tmp_path: Path, data: bytes, words: str
+) -> None:
+    (tmp_path / "fox.png").write_bytes(data)
+    with pytest.raises(InvalidRequestError) as caught:
+        ReferenceImage(tmp_path / "fox.png")
+    assert words in caught.value.message

@@ -26,7 +26,7 @@ def load(name: str) -> type[Backend]:
             backend: type[Backend] = point.load()
         except ImportError as error:
             raise ConfigurationError(
-                f"the backend {name!r} ({point.value}) can not be imported: {error}",
+                f"the backend {name!r} ({point.value}) cannot be imported: {error}",
                 advice="Install the package or extra that it names",
             ) from error
         return backend

@@ -108,7 +108,7 @@ def optional_host(value: str | None) -> str | None:
     safe = match and (match["scheme"] == "https" or is_loopback(match["host"].strip("[]")))
     if not safe or int((match and match["port"]) or 443) not in range(1, 65_536):
         raise ConfigurationError(
-            f"{without_query(url)!r} can not be a base_url",
+            f"{without_query(url)!r} cannot be a base_url",
             advice='Give "https://host[:port][/prefix]"; http is only for 127.0.0.1 and localhost',
             field="base_url",
         )
@@ -136,6 +136,8 @@ class Backend(ABC):
     host_variable: ClassVar[str]
     """Environment variable that overrides the host."""
     default_host: ClassVar[str]
+    prefix: ClassVar[str]
+    """Path that every call begins with; tolerated at the end of a base URL."""
     default_model: ClassVar[str]
 
     api_key: Secret | None = field(default=None, converter=optional_secret)
@@ -144,7 +146,7 @@ class Backend(ABC):
     @property
     def host(self) -> str:
         """Scheme, host, port and path prefix of the API, without a trailing slash."""
-        return self.base_url or self.default_host
+        return (self.base_url or self.default_host).removesuffix(self.prefix)
 
     @abstractmethod
     def images_per_call(self, model: str, request: ImageRequest) -> int:
@@ -182,10 +184,11 @@ class Draft:
         self.body: dict[str, Any] = {}
         self._notices: list[Notice] = []
 
-    def unsupported(self, name: str, why: str) -> None:
+    def unsupported(self, name: str, why: str, advice: str = "") -> None:
         """Refuse field *name*, or leave it out with a notice if the terms say so."""
         if self.terms.unsupported == "error":
-            raise self.refusal(name, why, 'unsupported="adjust" leaves it out')
+            otherwise = 'unsupported="adjust" leaves it out'
+            raise self.refusal(name, why, f"{advice}; {otherwise}" if advice else otherwise)
         self._note("ignored", name, f"not sent: {why}")
 
     def unfit(self, name: str, why: str, instead: object) -> None:

@@ -145,6 +145,7 @@ class MiniMax(Backend):
     key_variable: ClassVar[str] = "MINIMAX_API_KEY"
     host_variable: ClassVar[str] = "MINIMAX_API_HOST"
     default_host: ClassVar[str] = GLOBAL_HOST
+    prefix: ClassVar[str] = "/v1"
     default_model: ClassVar[str] = "image-01"
 
     def images_per_call(self, model: str, request: ImageRequest) -> int:  # noqa: ARG002 - the same for both
@@ -277,7 +278,11 @@ def _ratio_of_live(draft: Draft, size: Size) -> str:
 def _add_references(draft: Draft, references: tuple[ReferenceImage, ...]) -> None:
     characters = [r for r in references if r.role == "character"]
     if len(characters) < len(references):
-        draft.unsupported("references", "MiniMax has no source images, only a character")
+        draft.unsupported(
+            "references",
+            "MiniMax has no source images, only a character",
+            'Give it role="character", or use wavespeed:minimax/image-01',
+        )
     if len(characters) > 1:
         draft.unsupported("references", "MiniMax takes one character, the first")
     if characters:

@@ -6,9 +6,13 @@ import sys
 def main() -> None:
     """Run the command, or say what to install."""
     try:
-        from imagegen.cli.commands import imagegen  # noqa: PLC0415 - click may be missing
+        from imagegen.cli.commands import run  # noqa: PLC0415 - click may be missing
+
+        status = run()
     except ModuleNotFoundError as error:
         if error.name not in ("click", "rich"):
             raise
         sys.exit(f"imagegen: {error.name} is missing; run: pip install 'imagegen[cli]'")
-    imagegen(prog_name="imagegen")
+    except KeyboardInterrupt:
+        status = 130
+    sys.exit(status)

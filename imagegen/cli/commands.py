@@ -15,6 +15,17 @@ configuration or request; 3 key not accepted; 4 no balance; 5 content refused; 6
 came; 130 interrupted."""
 
 
+def run() -> int:
+    """Run the command on the arguments of the process; return its exit status."""
+    try:
+        return int(imagegen.main(prog_name="imagegen", standalone_mode=False) or 0)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        return 130
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def imagegen() -> None:
@@ -97,6 +108,13 @@ def generate(**options: Any) -> None:
     default=1.0,
     show_default=True,
     help="Seconds that a generation takes.",
+)
+@click.option(
+    "--key",
+    "keys",
+    metavar="KEY",
+    multiple=True,
+    help="A key that is accepted; any is, if none is named.",
 )
 @click.option(
     "--fault",

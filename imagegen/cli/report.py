@@ -46,9 +46,9 @@ class Speaker:
         """Tell of the pictures, saved or not."""
         generation, paths = delivery.generation, delivery.paths
         if self._as_json:
-            click.echo(as_json(generation, paths, sandbox=self._sandbox))
+            _print(as_json(generation, paths, sandbox=self._sandbox))
         else:
-            click.echo("\n".join(as_lines(generation, paths, sandbox=self._sandbox)))
+            _print("\n".join(as_lines(generation, paths, sandbox=self._sandbox)))
         if delivery.problem:
             words = str(delivery.problem) or "interrupted"
             click.echo(f"imagegen: not everything was saved: {words}", err=True)
@@ -58,19 +58,52 @@ class Speaker:
         if isinstance(error, ConfigurationError) and error.field == "api_key":
             error.advice += ". To try it without a key, add --sandbox"
         if self._as_json:
-            click.echo(error_as_json(error, sandbox=self._sandbox))
+            _print(error_as_json(error, sandbox=self._sandbox))
             return
-        click.echo(f"imagegen: {error}", err=True)
+        click.echo(f"imagegen: {_in_options(str(error))}", err=True)
         self._notes(error)
 
     def interrupted(self, interruption: BaseException) -> None:
         """Tell what goes on without us."""
+        if self._as_json:
+            stand_in = ImageGenError("interrupted")
+            for note in getattr(interruption, "__notes__", ()):
+                stand_in.add_note(note)
+            _print(error_as_json(stand_in, sandbox=self._sandbox, kind="KeyboardInterrupt"))
+            return
         click.echo("imagegen: interrupted", err=True)
         self._notes(interruption)
 
     def _notes(self, error: BaseException) -> None:
         for note in getattr(error, "__notes__", ()):
             click.echo(printable(note), err=True)
+
+
+def _print(text: str) -> None:
+    """Write to standard output; if that fails, say so: what is saved is saved."""
+    try:
+        click.echo(text)
+    except OSError as error:
+        click.echo(f"imagegen: standard output cannot be written: {error.strerror}", err=True)
+
+
+_OPTIONS = {
+    'fit="nearest"': "--fit nearest",
+    'unsupported="adjust"': "--unsupported adjust",
+    "max_cost=": "--max-cost ",
+    "max_cost": "--max-cost",
+    ", or give the backend an api_key": "",
+    "client.result(error.job)": "client.result(error.job) in Python",
+    'role="source"': "--source",
+    'role="character"': "--reference",
+}
+
+
+def _in_options(text: str) -> str:
+    """A message of the library, in the words of the command."""
+    for words, option in _OPTIONS.items():
+        text = text.replace(words, option)
+    return text
 
 
 def as_json(generation: Generation, paths: Sequence[Path | None], *, sandbox: bool) -> str:
@@ -91,13 +124,13 @@ def as_json(generation: Generation, paths: Sequence[Path | None], *, sandbox: bo
     )
 
 
-def error_as_json(error: ImageGenError, *, sandbox: bool) -> str:
+def error_as_json(error: ImageGenError, *, sandbox: bool, kind: str | None = None) -> str:
     """The object that `--json` prints when nothing came."""
     return _dumps(
         {
             "sandbox": sandbox,
             "error": {
-                "type": type(error).__name__,
+                "type": kind or type(error).__name__,
                 "message": str(error),
                 "provider": error.provider,
                 "model": error.model,

@@ -10,18 +10,26 @@ import click
 from imagegen.sandbox import Fault, Sandbox
 
 
-def run(*, host: str, port: int, latency: float, faults: Sequence[str]) -> int:
+def run(*, host: str, port: int, latency: float, keys: Sequence[str], faults: Sequence[str]) -> int:
     """Serve until interrupted, and return the exit status."""
     try:
-        sandbox = Sandbox(latency=latency, faults=[Fault(**json.loads(text)) for text in faults])
+        sandbox = Sandbox(
+            latency=latency,
+            keys=keys or None,
+            faults=[Fault.from_json(json.loads(text)) for text in faults],
+        )
     except (ValueError, TypeError) as error:
         raise click.BadParameter(f"{error}", param_hint="--fault") from error
     try:
         from imagegen.sandbox.server import serve  # noqa: PLC0415 - uvicorn may be missing
 
         serve(sandbox, host, port, ready=_announce)
-    except (ImportError, OSError) as error:
+    except ImportError as error:
         click.echo(f"imagegen: {error}", err=True)
+        return 1
+    except OSError as error:
+        words = f"{host}:{port} cannot be served: {error.strerror}. Name another with --port"
+        click.echo(f"imagegen: {words}", err=True)
         return 1
     return 0
 

@@ -6,15 +6,30 @@ two classes are twins but for `await`.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypedDict, Unpack
 
 from imagegen.client.aio import AsyncClient
 from imagegen.client.base import TIMEOUT, Fit, Money, Unsupported
 from imagegen.client.blocking import Client
-from imagegen.request import ImageRequest
+from imagegen.request import ImageRequest, Output, ReferenceImage, Size
 from imagegen.result import Generation
 
 __all__ = ["AsyncClient", "Client", "Fit", "Money", "Unsupported", "generate"]
+
+
+class RequestFields(TypedDict, total=False):
+    """The fields of ImageRequest beside the prompt."""
+
+    n: int
+    size: Size | str | tuple[int, int] | None
+    aspect_ratio: str | None
+    seed: int | None
+    references: Sequence[ReferenceImage | str | Path | bytes]
+    enhance_prompt: bool | None
+    output: Output
+    provider_options: Mapping[str, Mapping[str, Any]]
 
 
 def generate(
@@ -25,7 +40,7 @@ def generate(
     max_cost: Money | None = None,
     fit: Fit = "strict",
     unsupported: Unsupported = "error",
-    **fields: Any,
+    **fields: Unpack[RequestFields],
 ) -> Generation:
     """Make pictures in one line, with a client configured by the environment.
 

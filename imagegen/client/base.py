@@ -137,10 +137,12 @@ class Watch:
     def note_on(self, interruption: BaseException) -> None:
         """Stop the threads at their next event, and note which jobs go on without us."""
         self._stopped.set()
+        if self._submissions < 2:
+            return  # the only flow has said it all
         for job in self._jobs:
             state = "was settled" if job.settled else "was accepted and may go on"
             interruption.add_note(f"{job.provider}: job {job.id} {state}")
-        if 1 < self._submissions > len(self._jobs):
+        if self._submissions > len(self._jobs):
             interruption.add_note("other parts of the request were under way and may be billed")
 
 

@@ -86,7 +86,9 @@ class Sandbox:
         clock: Callable[[], float] = time.time,
         faults: Iterable[Fault] = (),
     ) -> None:
-        self.latency = latency
+        if isinstance(keys, str):
+            raise TypeError("keys is a collection of keys, not one string")
+        self.latency = float(latency)
         self.keys = None if keys is None else frozenset(keys)
         self.origin = origin
         self.url_lifetime = url_lifetime

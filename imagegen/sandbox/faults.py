@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast, get_args
 
 from attrs import Attribute, Factory, define, field, fields_dict, frozen
-from attrs.validators import ge, in_, instance_of, optional
+from attrs.validators import ge, instance_of, optional
 
 from imagegen.sandbox.exchange import Provider, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+T = TypeVar("T")
 
 Kind = Literal[
     "code",
@@ -55,6 +57,16 @@ _SHAPES: Final[dict[str, tuple[Shape, ...]]] = {
     "http": ("json", "html", "empty"),
     "outputs": ("null", "objects", "empty"),
 }
+
+
+def _one_of(allowed: tuple[T, ...]) -> Callable[[Any, Attribute[T], T], None]:
+    def check(_fault: object, attribute: Attribute[T], value: T) -> None:
+        if value not in allowed:
+            raise ValueError(
+                f"{attribute.name} must be one of {', '.join(map(str, allowed))}, not {value!r}"
+            )
+
+    return check
 
 
 def _whole(least: int, *, none: bool = False) -> Callable[[Any, Any, Any], None]:
@@ -108,14 +120,14 @@ class Fault:
     Raises ValueError for values that do not belong together.
     """
 
-    kind: Kind = field(validator=in_(get_args(Kind)))
+    kind: Kind = field(validator=_one_of(get_args(Kind)))
     provider: Provider | None = field(
-        default=None, kw_only=True, validator=optional(in_(get_args(Provider)))
+        default=None, kw_only=True, validator=optional(_one_of(get_args(Provider)))
     )
     step: Step = field(
         default=Factory(_step_of, takes_self=True),
         kw_only=True,
-        validator=in_(get_args(Step)),
+        validator=_one_of(_ANYWHERE),
     )
     after: int = field(default=0, kw_only=True, validator=_whole(0))
     times: int | None = field(default=1, kw_only=True, validator=_whole(1, none=True))

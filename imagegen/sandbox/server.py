@@ -171,6 +171,8 @@ def _bound(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
+        # From here on a client is kept waiting, not refused: the origin is told before the start.
+        listener.listen(2048)
     except OSError:
         listener.close()
         raise

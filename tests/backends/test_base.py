@@ -19,7 +19,7 @@ from imagegen.errors import (
     UnsupportedFeatureError,
 )
 from imagegen.flow import Call
-from imagegen.request import ImageRequest
+from imagegen.request import ImageRequest, ReferenceImage
 from imagegen.result import Job
 from imagegen.testing import play, reply
 
@@ -121,3 +121,33 @@ def test_an_error_from_outside_the_tree_gets_a_note_of_the_job() -> None:
     with pytest.raises(ZeroDivisionError) as caught:
         failing()
     assert "id1" in "".join(caught.value.__notes__)
+
+
+@pytest.mark.parametrize(
+    ("backend", "host"),
+    [
+        (MiniMax(base_url="https://api.minimax.io/v1"), "https://api.minimax.io"),
+        (MiniMax(base_url="https://proxy.example/minimax/v1/"), "https://proxy.example/minimax"),
+        (WaveSpeed(base_url="https://api.wavespeed.ai/api/v3"), "https://api.wavespeed.ai"),
+        (WaveSpeed(base_url="https://api.wavespeed.ai"), "https://api.wavespeed.ai"),
+    ],
+)
+def test_the_prefix_of_the_api_is_tolerated_in_a_base_url(
+    backend: MiniMax | WaveSpeed, host: str
+) -> None:
+    assert backend.host == host
+
+
+def test_a_model_id_that_is_nearly_a_listed_one_is_refused_with_the_listed_one() -> None:
+    flow = WaveSpeed().submit(ImageRequest("a"), "minimax/image01/text-to-image", Terms())
+    answer = reply({"code": 400, "message": "model not found"}, status=400)
+    with pytest.raises(InvalidRequestError) as caught:
+        play(flow, answer)
+    assert "did you mean minimax/image-01/text-to-image" in caught.value.advice
+
+
+def test_a_source_is_refused_by_minimax_with_what_to_do() -> None:
+    request = ImageRequest("a", references=[ReferenceImage("https://h/a.png", "source")])
+    with pytest.raises(UnsupportedFeatureError) as caught:
+        MiniMax().translate(request, "image-01", Terms())
+    assert 'role="character"' in caught.value.advice

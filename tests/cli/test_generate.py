@@ -161,12 +161,12 @@ def test_a_picture_that_cannot_be_fetched_keeps_its_url(run: Run, served: Sandbo
         (("a", "-n", "0", "--model", MODELS[0]), "n must be"),
         (("a", "--size", "big", "--model", MODELS[0]), "size must be"),
         (("a", "--size", "1000x1000", "--aspect-ratio", "1:1", "--model", MODELS[0]), "not both"),
-        (("a", "--reference", "no-such.png", "--model", MODELS[0]), "can not be read"),
+        (("a", "--reference", "no-such.png", "--model", MODELS[0]), "cannot be read"),
         (("a", "--model", "dalle"), "names no provider"),
         (("a",), "no model was named"),
         (("a", "--model", "minimax:image-02"), "image-01"),
         (("a", "--timeout", "-1", "--model", MODELS[0]), "timeout must be"),
-        (("a", "--max-cost", "cheap", "--model", MODELS[0]), "max_cost must be"),
+        (("a", "--max-cost", "cheap", "--model", MODELS[0]), "--max-cost must be"),
     ],
 )
 def test_wrong_usage_is_explained(run: Run, arguments: tuple[str, ...], words: str) -> None:
@@ -308,3 +308,24 @@ def test_the_time_allowed_counts_for_the_download_too(run: Run, served: Sandbox)
     result = run("a fox", "--model", MODELS[0], "--timeout", "1", **pointed_at(served))
     assert result.exit_code == 10
     assert served.origin in result.stdout
+
+
+def test_messages_speak_in_options(run: Run) -> None:
+    result = run("a fox", "--sandbox", "--model", MODELS[0], "--size", "777x777")
+    assert "--fit nearest takes it" in result.stderr
+    assert "fit=" not in result.stderr
+
+
+def test_standard_output_that_is_full_does_not_lose_what_is_saved(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "imagegen.cli", "generate", "a fox", "--sandbox"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*command, "--model", MODELS[0]],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=tmp_path,
+            check=False,
+        )
+    assert "standard output cannot be written" in done.stderr
+    assert len(list(tmp_path.iterdir())) == 1

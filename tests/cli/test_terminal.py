@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -59,3 +60,20 @@ def test_ctrl_c_names_the_job_that_goes_on(tmp_path: Path) -> None:
     assert process.returncode == 130
     assert "interrupted" in errors
     assert re.search(r"wavespeed: job [0-9a-f]{32} was accepted", errors)
+
+
+def test_ctrl_c_is_one_json_object_too(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [*COMMAND, "--model", "wavespeed:minimax/image-01", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+    )
+    time.sleep(1.5)
+    process.send_signal(signal.SIGINT)
+    printed, _ = process.communicate(timeout=30)
+    error = json.loads(printed)["error"]
+    assert process.returncode == 130
+    assert error["type"] == "KeyboardInterrupt"
+    assert any("was accepted" in note for note in error["notes"])

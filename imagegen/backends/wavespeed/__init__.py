@@ -20,7 +20,7 @@ from imagegen.backends.base import (
     attached,
     submit_once,
 )
-from imagegen.backends.wavespeed.catalogue import listed
+from imagegen.backends.wavespeed.catalogue import advice_on_model, listed
 from imagegen.backends.wavespeed.predictions import Prediction, outcome, polled, submitted
 from imagegen.backends.wavespeed.translation import FAMILY, full_model_id, translate
 from imagegen.errors import (
@@ -83,6 +83,7 @@ class WaveSpeed(Backend):
     key_variable: ClassVar[str] = "WAVESPEED_API_KEY"
     host_variable: ClassVar[str] = "WAVESPEED_BASE_URL"
     default_host: ClassVar[str] = HOST
+    prefix: ClassVar[str] = "/api/v3"
     default_model: ClassVar[str] = FAMILY
 
     sync_mode: bool = False
@@ -118,7 +119,11 @@ class WaveSpeed(Backend):
             paid=True,
         )
         reply = yield from submit_once(call, **context)
-        prediction, raw = submitted(reply, context)
+        try:
+            prediction, raw = submitted(reply, context)
+        except InvalidRequestError as error:
+            error.advice = error.advice or advice_on_model(translation.model)
+            raise
         job = Job(
             provider=self.name,
             model=translation.model,

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
+from difflib import get_close_matches
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -51,6 +52,15 @@ def listed(model: str) -> Listed | None:
         required=frozenset(entry["required"]),
         price=_price(entry) if entry["per"] else None,
     )
+
+
+def advice_on_model(model: str) -> str:
+    """Name the listed models whose ids are like that of one that is not listed."""
+    models = _listing()["models"]
+    close = get_close_matches(model, models, n=2, cutoff=0.7)
+    if model in models or not close:
+        return ""
+    return f"{model} is not in the listing of {captured_on()}; did you mean {' or '.join(close)}?"
 
 
 def captured_on() -> str:
