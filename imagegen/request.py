@@ -166,7 +166,10 @@ class ReferenceImage:
 def _named(source: str | Path | bytes) -> str:
     if isinstance(source, bytes):
         return f"one of {len(source):,} bytes"
-    return "a data URL" if str(source)[:5].lower() == "data:" else brief(Path(source).name)
+    text = str(source)
+    if text[:5].lower() == "data:":
+        return "a data URL"
+    return brief(text if len(text) <= 60 else Path(text).name)
 
 
 def _fill(reference: ReferenceImage, **values: object) -> None:
