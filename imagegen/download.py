@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from ipaddress import ip_address, ip_network
 from urllib.parse import urljoin
 
 from attrs import evolve
 
+from imagegen.addresses import is_public_host
 from imagegen.errors import (
     BackendError,
     ImageGenError,
@@ -122,7 +122,7 @@ def _resolved(base: str, target: str) -> str:
 def allowed_url(url: str, trusted: Collection[str]) -> str:
     """Return *url*, upgraded to https where it is http.
 
-    Only the address as written is judged here, not what its name resolves to.
+    The address is judged as written here; what a name resolves to, when the driver connects.
 
     Raises:
         MalformedReplyError: it is not to be followed.
@@ -131,7 +131,7 @@ def allowed_url(url: str, trusted: Collection[str]) -> str:
     if match and match["origin"] in trusted:
         return url
     usual = match is not None and match["port"] in (None, "80", "443")
-    if match is None or not usual or not _is_public(match["host"].lower()):
+    if match is None or not usual or not is_public_host(match["host"]):
         raise MalformedReplyError(
             f"{without_query(url[:500])} is not a public web address to fetch a picture from",
             advice="On this machine, pictures are fetched only from the host that is configured",
@@ -144,31 +144,3 @@ _WEB_URL = re.compile(
     r"(?P<origin>https?://(?P<host>[A-Za-z0-9_.-]{1,253}|\[[0-9a-fA-F:.]{2,45}\])(?::(?P<port>[0-9]{1,5}))?)"
     r"(?P<rest>[/?][!-~]{0,8000})?"
 )
-
-
-def _is_public(host: str) -> bool:
-    """Tell a name or address on the public net from one that means this machine or network."""
-    if host.startswith("["):
-        return _is_public_address(host.strip("[]"))
-    if re.fullmatch(r"(0x[0-9a-f]*|[0-9]+)(\.(0x[0-9a-f]*|[0-9]+))*\.?", host):
-        return _is_public_address(host)
-    labels = host.split(".")
-    return len(labels) > 1 and all(0 < len(label) < 64 for label in labels) and labels[-1] not in (
-        "localhost", "local", "internal"
-    )  # fmt: skip
-
-
-def _is_public_address(text: str) -> bool:
-    """Numbers that are no plain address, such as 127.1 or 0x7f000001, are never public."""
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return False
-    return address.is_global and not any(address in network for network in _EMBEDDING)
-
-
-_EMBEDDING = [
-    ip_network(text)
-    for text in ("::/96", "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")
-]
-"""IPv6 networks whose addresses stand for IPv4 ones, which may be anywhere."""

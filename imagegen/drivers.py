@@ -85,6 +85,7 @@ class _Exchanges:
 
     def __init__(self, accounts: Mapping[str, Account], clock: Clock) -> None:
         self._accounts = accounts
+        self._origins = frozenset(_origin(account.host) for account in accounts.values())
         self._clock = clock
         self._closed = False
 
@@ -119,7 +120,12 @@ class _Exchanges:
             text = json.dumps(call.json, ensure_ascii=False, allow_nan=False)
             content = text.encode("utf-8")
         timeout = httpx.Timeout(limit, connect=min(limit, CONNECT_TIMEOUT))
-        extensions = {"timeout": timeout.as_dict(), "trace": trace, net.FRESH: call.paid}
+        extensions = {
+            "timeout": timeout.as_dict(),
+            "trace": trace,
+            net.FRESH: call.paid,
+            net.PUBLIC: _origin(call.url) not in self._origins,
+        }
         return httpx.Request(
             call.method, call.url, headers=headers, content=content, extensions=extensions
         )

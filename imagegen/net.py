@@ -7,17 +7,22 @@ left of the time that `within` allows. (The async driver needs no such help: asy
 
 from __future__ import annotations
 
+import asyncio
+import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Generator, Iterable, Iterator
+from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
-from typing import Any
+from typing import Any, cast
 from urllib.request import getproxies, proxy_bypass
 
 import httpcore
 import httpx
+from attrs import frozen
+
+from imagegen.addresses import is_public_address
 
 KEPT_ALIVE = 20
 KEPT_FOR = 5.0
@@ -30,7 +35,19 @@ A connection that lay idle may be closing at the other end just as the request l
 one that would be an outcome that nobody knows, although nothing was accepted.
 """
 
-_Route = tuple[str | None, bool]
+PUBLIC = "imagegen.public"
+"""Request extension: true asks that the host resolve to public addresses only."""
+
+
+@frozen
+class _Route:
+    """What tells one pool of connections from another."""
+
+    proxy: str | None
+    fresh: bool
+    public: bool
+
+
 _end: ContextVar[float | None] = ContextVar("end", default=None)
 
 BEFORE_SENDING = (
@@ -115,6 +132,55 @@ class _Backend(httpcore.NetworkBackend):
         )
 
 
+class _PublicBackend(_Backend):
+    """Connects to the very address that was judged: a second look-up could give another."""
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        address = _public_address(host, _resolved(host, port))
+        return super().connect_tcp(address, port, timeout, local_address, socket_options)
+
+
+class _AsyncPublicBackend(httpcore.AsyncNetworkBackend):
+    def __init__(self) -> None:
+        self._backend = cast("httpcore.AsyncNetworkBackend", httpcore.AnyIOBackend())
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        found = await asyncio.to_thread(_resolved, host, port)
+        address = _public_address(host, found)
+        return await self._backend.connect_tcp(
+            address, port, timeout, local_address, socket_options
+        )
+
+
+def _resolved(host: str, port: int) -> list[str]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise httpcore.ConnectError(f"{host} does not resolve: {error}") from None
+    return [str(address[0]) for *_, address in found]
+
+
+def _public_address(host: str, addresses: Sequence[str]) -> str:
+    local = [address for address in addresses if not is_public_address(address)]
+    if local or not addresses:
+        raise httpcore.ConnectError(f"{host} resolves to {local or 'nothing'}, which is not public")
+    return addresses[0]
+
+
 @cache
 def tls() -> ssl.SSLContext:
     """The one TLS configuration of the process: certificates are read once."""
@@ -164,7 +230,7 @@ class Transport(httpx.BaseTransport):
 
     def _pool(self, route: _Route) -> httpcore.ConnectionPool:
         if route not in self._pools:
-            self._pools.setdefault(route, _new_pool(*route))
+            self._pools.setdefault(route, _new_pool(route))
         return self._pools[route]
 
     def close(self) -> None:
@@ -200,7 +266,7 @@ class AsyncTransport(httpx.AsyncBaseTransport):
 
     def _pool(self, route: _Route) -> httpcore.AsyncConnectionPool:
         if route not in self._pools:
-            self._pools.setdefault(route, _new_async_pool(*route))
+            self._pools.setdefault(route, _new_async_pool(route))
         return self._pools[route]
 
     async def aclose(self) -> None:
@@ -210,25 +276,32 @@ class AsyncTransport(httpx.AsyncBaseTransport):
 
 
 def _route(request: httpx.Request) -> _Route:
-    return proxy_for(request), bool(request.extensions.get(FRESH))
-
-
-def _new_pool(proxy: str | None, fresh: bool) -> httpcore.ConnectionPool:  # noqa: FBT001 - a _Route
-    return httpcore.ConnectionPool(
-        ssl_context=tls(),
-        proxy=httpcore.Proxy(proxy) if proxy else None,
-        max_connections=None,
-        max_keepalive_connections=0 if fresh else KEPT_ALIVE,
-        keepalive_expiry=KEPT_FOR,
-        network_backend=_Backend(),
+    proxy = proxy_for(request)
+    return _Route(
+        proxy=proxy,
+        fresh=bool(request.extensions.get(FRESH)),
+        # Through a proxy, the proxy resolves names, and is itself often local.
+        public=proxy is None and bool(request.extensions.get(PUBLIC)),
     )
 
 
-def _new_async_pool(proxy: str | None, fresh: bool) -> httpcore.AsyncConnectionPool:  # noqa: FBT001 - a _Route
+def _new_pool(route: _Route) -> httpcore.ConnectionPool:
+    return httpcore.ConnectionPool(
+        ssl_context=tls(),
+        proxy=httpcore.Proxy(route.proxy) if route.proxy else None,
+        max_connections=None,
+        max_keepalive_connections=0 if route.fresh else KEPT_ALIVE,
+        keepalive_expiry=KEPT_FOR,
+        network_backend=_PublicBackend() if route.public else _Backend(),
+    )
+
+
+def _new_async_pool(route: _Route) -> httpcore.AsyncConnectionPool:
     return httpcore.AsyncConnectionPool(
         ssl_context=tls(),
-        proxy=httpcore.Proxy(proxy) if proxy else None,
+        proxy=httpcore.Proxy(route.proxy) if route.proxy else None,
         max_connections=None,
-        max_keepalive_connections=0 if fresh else KEPT_ALIVE,
+        max_keepalive_connections=0 if route.fresh else KEPT_ALIVE,
         keepalive_expiry=KEPT_FOR,
+        network_backend=_AsyncPublicBackend() if route.public else None,
     )

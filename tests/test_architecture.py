@@ -28,6 +28,7 @@ BENEATH_BACKENDS = {
     "pricing",
     "redaction",
     "codec",
+    "addresses",
     "media",
     "backends",
 }

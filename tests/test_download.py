@@ -66,7 +66,7 @@ def test_a_public_http_address_is_upgraded(given: str, taken: str) -> None:
         "LOCALHOST",
         "[::1]",
         "[::]",
-        "0.0.0.0",  # noqa: S104 - an address to refuse
+        "0.0.0.0",
         "10.0.0.1",
         "172.16.0.1",
         "192.168.1.1",

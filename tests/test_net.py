@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 import time
 from typing import Any
@@ -155,3 +156,73 @@ def test_a_paid_submission_never_rides_on_a_used_connection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert connections_of_three_requests(monkeypatch, fresh=True) == 3
+
+
+@pytest.fixture
+def resolver(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
+    """Names and what they resolve to; connections go nowhere but are noted by their error."""
+    names: dict[str, list[str]] = {}
+
+    def getaddrinfo(host: str, port: int, *_: Any, **__: Any) -> list[Any]:
+        if host not in names:
+            raise OSError("no such name")
+        return [(2, 1, 6, "", (address, port)) for address in names[host]]
+
+    monkeypatch.setattr("socket.getaddrinfo", getaddrinfo)
+    return names
+
+
+def fetch(url: str, *, blocking: bool) -> None:
+    extensions = {net.PUBLIC: True, "timeout": {"connect": 0.05}}
+    request = httpx.Request("GET", url, extensions=extensions)
+    if blocking:
+        net.Transport().handle_request(request)
+    else:
+        asyncio.run(net.AsyncTransport().handle_async_request(request))
+
+
+@pytest.mark.parametrize("blocking", [True, False], ids=["sync", "async"])
+@pytest.mark.parametrize(
+    "addresses",
+    [
+        ["127.0.0.1"],
+        ["10.0.0.1"],
+        ["169.254.169.254"],
+        ["::1"],
+        ["fe80::1%eth0"],
+        ["64:ff9b::7f00:1"],
+        ["93.184.216.34", "192.168.0.1"],
+        [],
+    ],
+)
+def test_a_name_that_resolves_to_a_local_address_is_not_connected_to(
+    resolver: dict[str, list[str]], addresses: list[str], *, blocking: bool
+) -> None:
+    resolver["cdn.example"] = addresses
+    with pytest.raises(httpcore.ConnectError, match="not public"):
+        fetch("https://cdn.example/a.jpg", blocking=blocking)
+
+
+@pytest.mark.parametrize("blocking", [True, False], ids=["sync", "async"])
+def test_a_name_that_does_not_resolve_is_a_connection_that_was_not_made(
+    resolver: dict[str, list[str]], *, blocking: bool
+) -> None:
+    assert resolver == {}
+    with pytest.raises(httpcore.ConnectError, match="does not resolve"):
+        fetch("https://cdn.example/a.jpg", blocking=blocking)
+
+
+def test_the_address_that_was_judged_is_the_one_connected_to(
+    resolver: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connected: list[str] = []
+
+    def connect_tcp(_: object, host: str, *__: Any) -> httpcore.NetworkStream:
+        connected.append(host)
+        raise httpcore.ConnectError("far enough")
+
+    monkeypatch.setattr(httpcore.SyncBackend, "connect_tcp", connect_tcp)
+    resolver["cdn.example"] = ["93.184.216.34", "93.184.216.35"]
+    with pytest.raises(httpcore.ConnectError, match="far enough"):
+        fetch("https://cdn.example/a.jpg", blocking=True)
+    assert connected == ["93.184.216.34"]

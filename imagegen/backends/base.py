@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal
 
 from attrs import field, frozen
 
+from imagegen.addresses import is_loopback
 from imagegen.errors import (
     AuthenticationError,
     BackendError,
@@ -113,11 +114,6 @@ def optional_host(value: str | None) -> str | None:
             field="base_url",
         )
     return url
-
-
-def is_loopback(host: str | None) -> bool:
-    """Tell whether *host* names this machine."""
-    return host in ("localhost", "::1") or bool(re.fullmatch(r"127(\.[0-9]{1,3}){3}", host or ""))
 
 
 @frozen(kw_only=True)

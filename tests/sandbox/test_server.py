@@ -134,7 +134,7 @@ def test_a_server_that_dies_at_start_raises(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_the_origin_of_a_wildcard_host_is_loopback() -> None:
-    with Sandbox().running(host="0.0.0.0") as origin:  # noqa: S104  (what is tested)
+    with Sandbox().running(host="0.0.0.0") as origin:
         assert origin.startswith("http://127.0.0.1:")
 
 
