@@ -73,7 +73,8 @@ class Order:
 
     def _job(self, part: ImageRequest) -> Flow[Job]:
         job = yield from self.backend.submit(part, self.model, self.terms)
-        yield Submitted(job)
+        with attached(job):
+            yield Submitted(job)
         return job
 
     def joined(self, outcomes: Sequence[Outcome[Generation]]) -> Generation:

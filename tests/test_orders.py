@@ -18,8 +18,11 @@ from imagegen.errors import (
     SubmissionUnknownError,
     UnsupportedFeatureError,
 )
+from imagegen.events import Submitted
+from imagegen.flow import Call, advance
 from imagegen.orders import Order, Outcome, composite, failure_of, fetched, joined, order, split
 from imagegen.result import Cost, GeneratedImage, Generation, Job
+from imagegen.testing import reply
 
 BACKEND = MiniMax(api_key="made-up-key-of-a-test")
 REQUEST = ImageRequest("a fox", n=20, seed=100)
@@ -309,3 +312,15 @@ def test_a_picture_that_could_not_be_fetched_is_kept_with_a_notice() -> None:
     assert result.images == (came, generation.images[1])
     (notice,) = result.notices
     assert "image 1 could not be fetched (busy)" in notice.message
+
+
+def test_an_interruption_as_soon_as_the_job_is_known_names_it() -> None:
+    backend = WaveSpeed(api_key="k")
+    (flow,) = order(backend, "minimax/image-01", ImageRequest("a"), Terms(), None).jobs()
+    step = advance(flow)
+    assert isinstance(step, Call)
+    envelope = {"code": 200, "data": {"id": "0123abcd", "status": "created"}}
+    assert isinstance(advance(flow, reply(envelope)), Submitted)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        advance(flow, KeyboardInterrupt())
+    assert "job 0123abcd was accepted" in "".join(caught.value.__notes__)
