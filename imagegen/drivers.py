@@ -17,6 +17,7 @@ import httpx
 from attrs import frozen
 
 from imagegen import net
+from imagegen.body import Body
 from imagegen.errors import (
     ConfigurationError,
     DeadlineExceededError,
@@ -172,31 +173,6 @@ class _Exchanges:
         return TransportError(f"{what} failed: {type(error).__name__} {error}", sent=sent)
 
 
-class _Body:
-    """A response body, taken chunk by chunk within its bounds."""
-
-    def __init__(self, response: httpx.Response, limit: int) -> None:
-        encoding = response.headers.get("content-encoding", "identity")
-        if encoding.lower() not in ("", "identity"):
-            raise httpx.DecodingError(f"the body came as {encoding[:20]!r}, unasked")
-        self._chunks: list[bytes] = []
-        self._left = limit
-        self._late = False
-
-    def add(self, chunk: bytes, *, late: bool) -> None:
-        """Take a chunk; one that comes late is welcome only if it is the last."""
-        if self._late:
-            raise httpx.ReadTimeout("the body goes on after the deadline")
-        self._late = late
-        self._left -= len(chunk)
-        if self._left < 0:
-            raise httpx.DecodingError("the body is larger than any reply should be")
-        self._chunks.append(chunk)
-
-    def joined(self) -> bytes:
-        return b"".join(self._chunks)
-
-
 class Driver(_Exchanges):
     """Runs flows with blocking connections."""
 
@@ -236,17 +212,17 @@ class Driver(_Exchanges):
             with net.within(limit):
                 response = self._transport.handle_request(request)
                 try:
-                    body = _Body(response, call.limit)
+                    body = _body(call, response)
                     for chunk in cast("Iterable[bytes]", response.stream):
                         body.add(chunk, late=self._left(deadline) <= 0)
                 finally:
                     response.close()
+            return self._reply(call, response, body.joined())
         except ImageGenError as error:
             return error
         except Exception as error:  # noqa: BLE001 - whatever it is, the exchange failed
             # Returned, not raised from it: the cause would carry the request, and so the key.
             return self._failed(call, wire, error, deadline)
-        return self._reply(call, response, body.joined())
 
     def close(self) -> None:
         """Close the connections, for good."""
@@ -306,22 +282,26 @@ class AsyncDriver(_Exchanges):
             async with asyncio.timeout(limit):
                 response = await self._transport.handle_async_request(request)
                 try:
-                    body = _Body(response, call.limit)
+                    body = _body(call, response)
                     async for chunk in cast("AsyncIterable[bytes]", response.stream):
                         body.add(chunk, late=self._left(deadline) <= 0)
                 finally:
                     await response.aclose()
+            return self._reply(call, response, body.joined())
         except ImageGenError as error:
             return error
         except Exception as error:  # noqa: BLE001 - whatever it is, the exchange failed
             # Returned, not raised from it: the cause would carry the request, and so the key.
             return self._failed(call, wire, error, deadline)
-        return self._reply(call, response, body.joined())
 
     async def close(self) -> None:
         """Close the connections, for good."""
         self._closed = True
         await self._transport.aclose()
+
+
+def _body(call: Call, response: httpx.Response) -> Body:
+    return Body(response.headers.get("content-encoding", ""), call.limit)
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:

@@ -343,8 +343,10 @@ def test_a_body_too_large_is_not_read_to_its_end(
     assert stream.closed
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "br", "deflate", "GZIP", "identity, gzip"])
-def test_a_compressed_reply_is_refused(driver: Any, web: respx.MockRouter, encoding: str) -> None:
+@pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, gzip", "identity, gzip"])
+def test_a_reply_in_another_compression_is_refused(
+    driver: Any, web: respx.MockRouter, encoding: str
+) -> None:
     web.get(f"{HOST}/v1/job").respond(200, headers={"Content-Encoding": encoding}, content=b"x")
     with pytest.raises(TransportError, match="the body came as") as caught:
         driver.call(GET)
