@@ -1,4 +1,4 @@
-"""Running flows for real: the only module that knows httpx, the clock and the keys.
+"""Running flows for real: the only module that knows the keys and, with `net`, the network.
 
 `Driver` and `AsyncDriver` differ in nothing but `await`. Whatever ends an exchange, even Ctrl-C,
 is thrown into the flow, which may add what it knows.

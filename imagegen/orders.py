@@ -28,8 +28,18 @@ from imagegen.errors import (
 from imagegen.events import Settled, Submitted
 from imagegen.fidelity import compared
 from imagegen.flow import Flow
+from imagegen.redaction import brief
 from imagegen.request import ImageRequest
-from imagegen.result import Attempt, Cost, GeneratedImage, Generation, ImageFailure, Job, Notice
+from imagegen.result import (
+    Attempt,
+    Cost,
+    GeneratedImage,
+    Generation,
+    ImageFailure,
+    Job,
+    Notice,
+    was_sent,
+)
 
 T = TypeVar("T")
 
@@ -89,7 +99,7 @@ class Order:
             _timed(o.value, o.seconds) if o.value else self._without_pictures(part, o)
             for part, o in zip(self.parts, outcomes, strict=True)
         ]
-        return joined(parts, self.request)
+        return compared(joined(parts, self.request))
 
     def joined_jobs(self, outcomes: Sequence[Outcome[Job]]) -> Job:
         """Join the jobs of the parts; a part that was refused is a settled one.
@@ -161,7 +171,7 @@ def order(
     _check_options(request, backend)
     most = backend.images_per_call(model, request)
     made = Order(backend, model, request, terms, split(request, most))
-    for part in {id(part): part for part in (made.parts[0], made.parts[-1])}.values():
+    for part in {made.parts[0], made.parts[-1]}:
         backend.translate(part, model, terms)
     if backend.api_key is None:
         raise ConfigurationError(
@@ -206,7 +216,7 @@ def _amount(value: Decimal | str | float) -> Decimal:
         amount = Decimal("NaN")
     if not amount.is_finite() or amount < 0:
         raise InvalidRequestError(
-            f'max_cost must be an amount such as "0.05", not {value!r}', field="max_cost"
+            f'max_cost must be an amount such as "0.05", not {brief(value)}', field="max_cost"
         )
     return amount
 
@@ -230,7 +240,6 @@ def waiting(backend: Backend, job: Job, trusted: frozenset[str]) -> Flow[Generat
     with attached(job):
         if job.request.output == "bytes":
             generation = yield from with_bytes(generation, trusted)
-        generation = compared(generation)
         yield Settled(generation)
     return generation
 
@@ -287,8 +296,7 @@ def _placed(part: Generation, start: int) -> tuple[ImageFailure, ...]:
 
 def _split_notices(parts: Sequence[Generation], request: ImageRequest) -> tuple[Notice, ...]:
     own = dict.fromkeys(_chained(part.notices for part in parts))
-    unsent = any(n.kind == "ignored" and n.field == "seed" for n in own)
-    if request.seed is not None and not unsent:
+    if request.seed is not None and was_sent("seed", own):
         seeds = ", ".join(str(part.request.seed) for part in parts)
         own[Notice("adjusted", "seed", f"split into {len(parts)} calls with seeds {seeds}")] = None
     return tuple(own)

@@ -103,6 +103,11 @@ class Notice:
     message: str
 
 
+def was_sent(name: str, notices: Iterable[Notice]) -> bool:
+    """Tell whether the request's field *name* went out: not if a notice says it was left out."""
+    return not any(notice.kind == "ignored" and notice.field == name for notice in notices)
+
+
 @frozen(kw_only=True)
 class ImageFailure:
     """A picture that was asked for and did not come.

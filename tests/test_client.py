@@ -929,6 +929,8 @@ def test_a_client_closes_its_connections(kit: Any) -> None:
         desk.generate("a fox")
         desk.close()
         desk.close()
+        with pytest.raises(ConfigurationError, match="closed"):
+            desk.generate("a fox")
 
 
 def test_any_transport_of_httpx_may_stand_for_the_network(kit: Any, time: FakeClock) -> None:

@@ -324,3 +324,17 @@ def test_an_interruption_as_soon_as_the_job_is_known_names_it() -> None:
     with pytest.raises(KeyboardInterrupt) as caught:
         advance(flow, KeyboardInterrupt())
     assert "job 0123abcd was accepted" in "".join(caught.value.__notes__)
+
+
+def test_a_picture_of_another_size_is_named_by_its_place_in_the_whole_request() -> None:
+    request = ImageRequest("a", n=12, size="512x512")
+    made = order(MiniMax(api_key="k"), "image-01", request, Terms(), None)
+
+    def outcome(part: ImageRequest, side: int) -> Outcome[Generation]:
+        images = (GeneratedImage(width=side, height=side),) * part.n
+        value = Generation(provider="minimax", model="image-01", request=part, images=images)
+        return Outcome(value, None, 1.0)
+
+    whole = made.joined([outcome(made.parts[0], 512), outcome(made.parts[1], 8)])
+    told = [notice.message for notice in whole.notices]
+    assert told == [f"image {k} came as 8x8, not 512x512" for k in (9, 10, 11)]

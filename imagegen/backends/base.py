@@ -31,7 +31,7 @@ from imagegen.errors import (
 )
 from imagegen.flow import Call, Flow, Reply
 from imagegen.pricing import Price
-from imagegen.redaction import Secret, shown, without_query
+from imagegen.redaction import Secret, brief, shown, without_query
 from imagegen.request import ImageRequest
 from imagegen.result import Generation, Job, Notice
 
@@ -45,8 +45,8 @@ class Terms:
     Every departure is a Notice.
     """
 
-    fit: Literal["strict", "nearest"] = field(default="strict")
-    unsupported: Literal["error", "adjust"] = field(default="error")
+    fit: Literal["strict", "nearest"] = "strict"
+    unsupported: Literal["error", "adjust"] = "error"
 
     def __attrs_post_init__(self) -> None:
         _require("fit", self.fit, ("strict", "nearest"))
@@ -56,7 +56,7 @@ class Terms:
 def _require(name: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         words = " or ".join(f'"{word}"' for word in allowed)
-        raise InvalidRequestError(f"{name} must be {words}, not {value!r}", field=name)
+        raise InvalidRequestError(f"{name} must be {words}, not {brief(value)}", field=name)
 
 
 @frozen

@@ -13,7 +13,16 @@ from attrs import frozen
 from imagegen.errors import Charged, ImageGenError
 from imagegen.pricing import Price
 from imagegen.request import ImageRequest
-from imagegen.result import Attempt, Cost, GeneratedImage, Generation, ImageFailure, Job, Notice
+from imagegen.result import (
+    Attempt,
+    Cost,
+    GeneratedImage,
+    Generation,
+    ImageFailure,
+    Job,
+    Notice,
+    was_sent,
+)
 
 SHOWN_TEXT = 2000
 
@@ -34,8 +43,8 @@ class Exchange:
     @property
     def blank(self) -> GeneratedImage:
         """A picture of this exchange, before anything is known of it but the seed that was sent."""
-        sent = not any(n.kind == "ignored" and n.field == "seed" for n in self.notices)
-        return GeneratedImage(seed=self.request.seed if sent else None, request_id=self.request_id)
+        seed = self.request.seed if was_sent("seed", self.notices) else None
+        return GeneratedImage(seed=seed, request_id=self.request_id)
 
     def failure(
         self,

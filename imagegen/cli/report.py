@@ -160,7 +160,6 @@ def as_lines(generation: Generation, paths: Sequence[Path | None], *, sandbox: b
     made = f"{len(generation.images)} of {generation.request.n} pictures"
     who = f"{generation.provider} {generation.model}"
     lines.append(f"{made} by {who} in {seconds:.1f} s, {_price(generation.cost)}")
-
     return lines
 
 

@@ -35,7 +35,7 @@ from imagegen.errors import (
 from imagegen.events import Polled
 from imagegen.flow import Call, Flow
 from imagegen.pricing import Price, list_price
-from imagegen.redaction import shown
+from imagegen.redaction import brief, shown
 from imagegen.request import ImageRequest
 from imagegen.result import Generation, Job
 
@@ -58,7 +58,7 @@ def _within(low: float, high: float) -> Callable[[object, Attribute[Any], Any], 
     def check(_: object, attribute: Attribute[Any], value: Any) -> None:
         if not isinstance(value, (int, float)) or not low <= value <= high:
             raise ConfigurationError(
-                f"{attribute.name} must be {low}–{high}, not {value!r}", field=attribute.name
+                f"{attribute.name} must be {low}–{high}, not {brief(value)}", field=attribute.name
             )
 
     return check
