@@ -20,7 +20,7 @@ from imagegen.errors import (
     ProviderUnavailableError,
     TransportError,
 )
-from imagegen.flow import Call, Flow, Reply
+from imagegen.flow import Call, Flow, Pause, Reply
 from imagegen.redaction import without_query
 from imagegen.result import GeneratedImage, Generation, Notice
 
@@ -28,9 +28,8 @@ LARGEST = 64 * 2**20
 """Bytes of one picture; a 2048x2048 JPEG has about one million."""
 TIMEOUT = 60.0
 REDIRECTS = 3
-PAUSES = (0.0, 0.5)
-LAST_PAUSE = 2.0
-"""Seconds before each try: a GET costs nothing, so a passing fault is tried again."""
+PAUSES = (0.5, 2.0)
+"""Seconds before another try: a GET costs nothing, so a passing fault is tried again."""
 
 
 def with_bytes(generation: Generation, trusted: Collection[str]) -> Flow[Generation]:
@@ -79,14 +78,16 @@ def _fetched(url: str, trusted: Collection[str]) -> Flow[Reply]:
     """GET *url*, trying again after a passing fault."""
     for pause in PAUSES:
         try:
-            reply = yield from _followed(url, trusted, pause)
+            reply = yield from _followed(url, trusted)
         except TransportError:
+            yield Pause(pause)
             continue
         if reply.status == 200:
             return reply
         if reply.status < 500 and reply.status not in (408, 425, 429):
             raise _refused(url, reply)
-    reply = yield from _followed(url, trusted, LAST_PAUSE)
+        yield Pause(pause)
+    reply = yield from _followed(url, trusted)
     if reply.status != 200:
         raise _refused(url, reply)
     return reply
@@ -101,14 +102,14 @@ def _refused(url: str, reply: Reply) -> ProviderUnavailableError:
     )
 
 
-def _followed(url: str, trusted: Collection[str], pause: float) -> Flow[Reply]:
+def _followed(url: str, trusted: Collection[str]) -> Flow[Reply]:
     for _ in range(REDIRECTS + 1):
-        call = Call("GET", allowed_url(url, trusted), after=pause, timeout=TIMEOUT, limit=LARGEST)
-        reply = yield call
+        call = Call("GET", allowed_url(url, trusted), timeout=TIMEOUT, limit=LARGEST)
+        reply: Reply = yield call
         target = reply.headers.get("location")
         if not (300 <= reply.status < 400 and target):
             return reply
-        url, pause = _resolved(call.url, target), 0.0
+        url = _resolved(call.url, target)
     raise MalformedReplyError(f"{without_query(url)} redirects for ever", charged="yes")
 
 

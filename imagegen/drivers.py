@@ -10,6 +10,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from concurrent.futures import Future, wait
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
@@ -25,7 +26,7 @@ from imagegen.errors import (
     TransportError,
 )
 from imagegen.events import Event
-from imagegen.flow import Call, Done, Flow, Reply, advance
+from imagegen.flow import Call, Done, Flow, Pause, Reply, Step, advance
 from imagegen.redaction import Secret, without_query
 
 T = TypeVar("T")
@@ -93,8 +94,16 @@ class _Exchanges:
     def _left(self, deadline: float) -> float:
         return deadline - self._clock.monotonic()
 
-    def _pause(self, call: Call, deadline: float) -> float:
-        return max(min(call.after, self._left(deadline)), 0.0)
+    def _pause(self, pause: Pause, deadline: float) -> float:
+        """The seconds to sleep.
+
+        Raises:
+            DeadlineExceededError: sleeping only a part of them would be of no use.
+        """
+        left = self._left(deadline)
+        if pause.firm and pause.seconds > left:
+            raise _too_late(f"there is no time to wait for {pause.seconds:.1f} s")
+        return max(min(pause.seconds, left), 0.0)
 
     def _ready(self, call: Call, deadline: float, trace: object) -> tuple[float, httpx.Request]:
         """The seconds that the exchange may take, and the request.
@@ -106,7 +115,7 @@ class _Exchanges:
             raise ConfigurationError("the client is closed", advice="Make a new one")
         left = self._left(deadline)
         if left <= 0:
-            raise DeadlineExceededError("the time is up", sent=False)
+            raise _too_late("the time is up")
         limit = left if call.timeout is None else min(left, call.timeout)
         try:
             return limit, self._request(call, limit, trace)
@@ -192,18 +201,23 @@ class Driver(_Exchanges):
             step = advance(flow, self._outcome(step, deadline, tell))
         return step.value
 
-    def _outcome(
-        self, step: Call | Event, deadline: float, tell: Tell
-    ) -> Reply | BaseException | None:
+    def _outcome(self, step: Step, deadline: float, tell: Tell) -> Any:
         try:
-            if not isinstance(step, Call):
-                tell(step)
-                return None
-            if step.after:
-                self._clock.sleep(self._pause(step, deadline))
-            return self._exchange(step, deadline)
+            match step:
+                case Call():
+                    return self._exchange(step, deadline)
+                case Pause():
+                    return self._clock.sleep(self._pause(step, deadline))
+                case Future():
+                    return self._result(step, deadline)
+                case _:
+                    return tell(step)
         except BaseException as error:  # noqa: BLE001 - the flow re-raises it
             return error
+
+    def _result(self, future: Future[T], deadline: float) -> T:
+        wait([future], max(self._left(deadline), 0.0))
+        return _result_of(future)
 
     def _exchange(self, call: Call, deadline: float) -> Reply | ImageGenError:
         wire = _Wire()
@@ -251,18 +265,26 @@ class AsyncDriver(_Exchanges):
             step = advance(flow, await self._outcome(step, deadline, tell))
         return step.value
 
-    async def _outcome(
-        self, step: Call | Event, deadline: float, tell: Tell
-    ) -> Reply | BaseException | None:
+    async def _outcome(self, step: Step, deadline: float, tell: Tell) -> Any:
         try:
-            if not isinstance(step, Call):
-                tell(step)
-                return None
-            if step.after:
-                await self._clock.asleep(self._pause(step, deadline))
-            return await self._exchange(step, deadline)
+            match step:
+                case Call():
+                    return await self._exchange(step, deadline)
+                case Pause():
+                    return await self._clock.asleep(self._pause(step, deadline))
+                case Future():
+                    return await self._result(step, deadline)
+                case _:
+                    return tell(step)
         except BaseException as error:  # noqa: BLE001 - the flow re-raises it
             return error
+
+    async def _result(self, future: Future[T], deadline: float) -> T:
+        arrived = asyncio.wrap_future(future)
+        arrived.add_done_callback(_seen)
+        # Not cancelled when time is up: a record of what was paid for is still to be written.
+        await asyncio.wait([arrived], timeout=max(self._left(deadline), 0.0))
+        return _result_of(arrived)
 
     def _stay_in_loop(self) -> None:
         """Refuse to send on connections that belong to an event loop of the past."""
@@ -302,6 +324,23 @@ class AsyncDriver(_Exchanges):
 
 def _body(call: Call, response: httpx.Response) -> Body:
     return Body(response.headers.get("content-encoding", ""), call.limit)
+
+
+def _too_late(words: str) -> DeadlineExceededError:
+    return DeadlineExceededError(words, sent=False)
+
+
+def _seen(future: asyncio.Future[Any]) -> None:
+    """Look at the outcome, so that asyncio does not complain that nobody did."""
+    if not future.cancelled():
+        future.exception()
+
+
+def _result_of(future: Future[T] | asyncio.Future[T]) -> T:
+    """The result; what is not there by now comes too late."""
+    if not future.done():
+        raise _too_late("the time is up")
+    return future.result()
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:

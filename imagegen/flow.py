@@ -4,8 +4,8 @@ A *flow* is a generator: it yields a `Call` whenever it wants one HTTP request m
 `Reply`, and returns its result. An exchange that brought no reply is thrown into the flow as a
 TransportError or DeadlineExceededError; so is whatever else ends it (Ctrl-C, cancellation), so
 that the flow can add what it knows. HTTP error statuses are replies: only the backend knows
-what they mean. Between calls a flow may yield an event, which is passed on and answered with
-nothing.
+what they mean. Between calls a flow may yield a `Pause`, an event, which is passed on, or a
+`concurrent.futures.Future`, whose result `awaited` hands back.
 
     def submit(self, request):
         reply = yield Call("POST", url, json=body, account=self.name, paid=True)
@@ -19,9 +19,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Mapping
+from concurrent.futures import Future
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 from attrs import field, frozen
 
@@ -48,7 +49,6 @@ class Call:
         json: the body, None for none.
         account: the backend whose key goes along; the driver adds it, and only for the origin
             that is configured for that backend. None: no credentials.
-        after: seconds to wait first.
         timeout: seconds that this exchange may take; None: all that the deadline leaves.
         limit: bytes of body to accept.
         paid: the provider bills it once accepted, so it is sent at most once.
@@ -58,7 +58,6 @@ class Call:
     url: str = field(repr=without_query)
     json: Mapping[str, Any] | None = field(default=None, repr=_shown_json)
     account: str | None = None
-    after: float = 0.0
     timeout: float | None = None
     limit: int = 128 * 2**20
     paid: bool = False
@@ -86,7 +85,25 @@ class Reply:
         return min(max(wait.total_seconds(), 0.0), LONGEST_RETRY_AFTER)
 
 
-Flow: TypeAlias = Generator[Call | Event, Reply, T]
+@frozen
+class Pause:
+    """Wait so many seconds, or until the deadline.
+
+    A `firm` one is of no use if it is cut short: where too little time is left, it is not begun,
+    and a DeadlineExceededError is thrown in at once.
+    """
+
+    seconds: float
+    firm: bool = False
+
+
+Step: TypeAlias = "Call | Pause | Future[Any] | Event"
+Flow: TypeAlias = Generator[Step, Any, T]
+
+
+def awaited(future: Future[T]) -> Flow[T]:
+    """Wait for *future*, up to the deadline, and return its result."""
+    return cast("T", (yield future))
 
 
 @frozen
@@ -96,13 +113,9 @@ class Done(Generic[T_co]):
     value: T_co
 
 
-def advance(flow: Flow[T], outcome: Reply | BaseException | None = None) -> Call | Event | Done[T]:
-    """Resume *flow* with what came of its last call; the only place that drives a generator."""
+def advance(flow: Flow[T], outcome: Any = None) -> Step | Done[T]:
+    """Resume *flow* with what came of its last step; the only place that drives a generator."""
     try:
-        if outcome is None:
-            return next(flow)
-        if isinstance(outcome, Reply):
-            return flow.send(outcome)
-        return flow.throw(outcome)
+        return flow.throw(outcome) if isinstance(outcome, BaseException) else flow.send(outcome)
     except StopIteration as stop:
         return Done(stop.value)

@@ -6,6 +6,7 @@ import asyncio
 import json as jsonlib
 import threading
 from collections.abc import Mapping
+from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
@@ -13,7 +14,7 @@ from attrs import frozen
 
 from imagegen.drivers import Clock
 from imagegen.events import Event
-from imagegen.flow import Call, Done, Flow, Reply, advance
+from imagegen.flow import Call, Done, Flow, Pause, Reply, Step, advance
 
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
@@ -23,35 +24,45 @@ EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 @frozen
 class Played(Generic[T_co]):
-    """What a flow returned, and the calls and events that it yielded on the way."""
+    """What a flow returned; the calls and events that it yielded, the seconds that it paused."""
 
     value: T_co
     calls: tuple[Call, ...]
     events: tuple[Event, ...] = ()
+    pauses: tuple[float, ...] = ()
 
 
 def play(flow: Flow[T], *outcomes: Reply | BaseException) -> Played[T]:
     """Run *flow* on prepared outcomes, one a call, without any I/O.
 
+    Pauses take no time; a Future that the flow waits for must be resolved within ten seconds.
+
     Raises:
         AssertionError: the flow makes more calls than there are outcomes, or fewer.
     """
-    calls: list[Call] = []
-    events: list[Event] = []
-    left = list(outcomes)
+    left, steps = list(outcomes), list[Step]()
     step = advance(flow)
     while not isinstance(step, Done):
-        if not isinstance(step, Call):
-            events.append(step)
-            step = advance(flow)
-            continue
-        calls.append(step)
-        if not left:
-            raise AssertionError(f"the flow made a call that nothing was prepared for: {step}")
-        step = advance(flow, left.pop(0))
+        steps.append(step)
+        step = advance(flow, _outcome(step, left))
     if left:
         raise AssertionError(f"the flow ended with {len(left)} outcomes left over")
-    return Played(step.value, tuple(calls), tuple(events))
+    return Played(
+        step.value,
+        calls=tuple(s for s in steps if isinstance(s, Call)),
+        events=tuple(s for s in steps if isinstance(s, Event)),
+        pauses=tuple(s.seconds for s in steps if isinstance(s, Pause)),
+    )
+
+
+def _outcome(step: Step, left: list[Reply | BaseException]) -> Any:
+    if isinstance(step, Future):
+        return step.exception(timeout=10) or step.result()
+    if not isinstance(step, Call):
+        return None
+    if not left:
+        raise AssertionError(f"the flow made a call that nothing was prepared for: {step}")
+    return left.pop(0)
 
 
 def reply(

@@ -217,7 +217,7 @@ def test_a_refusal_is_final_and_says_why(status: int) -> None:
 def test_a_passing_fault_is_tried_again(status: int) -> None:
     played = fetch(reply(status=status), reply(status=status), reply(body=JPEG))
     assert played.value.data == JPEG
-    assert [call.after for call in played.calls] == [0.0, 0.5, 2.0]
+    assert played.pauses == (0.5, 2.0)
 
 
 def test_a_broken_exchange_is_tried_again() -> None:

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from concurrent.futures import Future
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -20,7 +22,7 @@ from imagegen.errors import (
     TransportError,
 )
 from imagegen.events import Polled
-from imagegen.flow import Call, Flow, Reply
+from imagegen.flow import Call, Flow, Pause, Reply, awaited
 from imagegen.redaction import Secret
 from imagegen.request import ImageRequest
 from imagegen.result import Job
@@ -61,9 +63,11 @@ def paid(call: Call = POST) -> Flow[Reply]:
     return (yield from submit_once(call, provider="shop", model="m"))
 
 
-def polling(call: Call = GET) -> Flow[Reply]:
+def polling(call: Call = GET, *, wait: float = 0.0) -> Flow[Reply]:
     with attached(JOB):
-        return (yield call)
+        if wait:
+            yield Pause(wait)
+        return cast("Reply", (yield call))
 
 
 class Dripping(httpx.SyncByteStream, httpx.AsyncByteStream):
@@ -140,7 +144,7 @@ def test_an_event_is_told_before_the_next_call_is_made(
 
     def flow() -> Flow[Reply]:
         yield news
-        return (yield GET)
+        return cast("Reply", (yield GET))
 
     with pytest.raises(DeadlineExceededError):
         driver.run(flow(), 0.0)
@@ -368,7 +372,7 @@ def test_a_pause_is_slept_before_the_call(
     driver: Any, web: respx.MockRouter, time: FakeClock
 ) -> None:
     web.get(f"{HOST}/v1/job").respond(200)
-    driver.call(evolve(GET, after=2.5))
+    driver.run(polling(wait=2.5))
     assert time.monotonic() == 2.5
 
 
@@ -376,7 +380,7 @@ def test_a_pause_beyond_the_deadline_ends_at_it_with_the_job(
     driver: Any, silent: respx.MockRouter, time: FakeClock
 ) -> None:
     with pytest.raises(DeadlineExceededError) as caught:
-        driver.run(polling(evolve(GET, after=1000.0)), deadline=7.0)
+        driver.run(polling(wait=1000.0), deadline=7.0)
     assert time.monotonic() == 7.0
     assert caught.value.job == JOB
     assert caught.value.charged == "yes"
@@ -460,9 +464,47 @@ def test_the_real_clock_tells_time_and_sleeps(kit: Any, web: respx.MockRouter) -
     web.get(f"{HOST}/v1/job").respond(200)
     clock = Clock()
     started = clock.monotonic()
-    reply = kit.driver(ACCOUNTS, clock).call(evolve(GET, after=0.05), started + 30)
+    reply = kit.driver(ACCOUNTS, clock).run(polling(wait=0.05), started + 30)
     assert clock.monotonic() - started >= 0.049
     assert reply.received_at.utcoffset() is not None
+
+
+def test_a_firm_pause_that_the_deadline_would_cut_short_is_not_begun(
+    kit: Any, time: FakeClock
+) -> None:
+    def flow() -> Flow[None]:
+        yield Pause(10.0, firm=True)
+        yield Pause(10.0, firm=True)
+
+    with pytest.raises(DeadlineExceededError, match="no time to wait") as caught:
+        kit.driver(ACCOUNTS, time).run(flow(), 15.0)
+    assert time.monotonic() == 10.0
+    assert not caught.value.sent
+
+
+# Waiting for futures
+
+
+def test_the_result_of_a_future_is_handed_back(kit: Any, time: FakeClock) -> None:
+    future: Future[int] = Future()
+    threading.Timer(0.02, future.set_result, [7]).start()
+    assert kit.driver(ACCOUNTS, time).run(awaited(future)) == 7
+
+
+def test_the_exception_of_a_future_is_thrown_into_the_flow(kit: Any, time: FakeClock) -> None:
+    future: Future[int] = Future()
+    future.set_exception(ConfigurationError("mine"))
+    with pytest.raises(ConfigurationError, match="mine"):
+        kit.driver(ACCOUNTS, time).run(awaited(future))
+
+
+def test_a_future_that_is_late_is_not_cancelled(kit: Any) -> None:
+    clock, future = Clock(), Future[int]()
+    with pytest.raises(DeadlineExceededError) as caught:
+        kit.driver(ACCOUNTS, clock).run(awaited(future), clock.monotonic() + 0.02)
+    assert not caught.value.sent
+    assert future.set_running_or_notify_cancel()
+    future.set_exception(ConfigurationError("nobody looks"))
 
 
 # What interrupts
@@ -479,10 +521,18 @@ def test_ctrl_c_gets_a_note_with_the_job(
         monkeypatch.setattr(time, "sleep", interrupt)
     driver = Driver(ACCOUNTS, time, httpx.MockTransport(interrupt))
     with pytest.raises(KeyboardInterrupt) as caught:
-        driver.run(polling(evolve(GET, after=1.0)), 60.0, _ignore)
+        driver.run(polling(wait=1.0), 60.0, _ignore)
     assert any("job job-7 was accepted" in note for note in caught.value.__notes__)
+    driver.close()
+
+
+def test_ctrl_c_during_a_paid_call_gets_a_note_that_it_may_be_billed(time: FakeClock) -> None:
+    def interrupt(_: object) -> Any:
+        raise KeyboardInterrupt
+
+    driver = Driver(ACCOUNTS, time, httpx.MockTransport(interrupt))
     with pytest.raises(KeyboardInterrupt) as caught:
-        driver.run(paid(evolve(POST, after=1.0)), 60.0, _ignore)
+        driver.run(paid(), 60.0, _ignore)
     assert any("it may be billed" in note for note in caught.value.__notes__)
     driver.close()
 
@@ -495,9 +545,9 @@ def test_cancellation_gets_a_note_with_the_job(where: str) -> None:
 
     async def main() -> asyncio.CancelledError:
         driver = AsyncDriver(ACCOUNTS, Clock(), httpx.MockTransport(never))
-        call = evolve(GET, after=0.0 if where == "exchange" else 60.0)
+        flow = polling(wait=0.0 if where == "exchange" else 60.0)
         deadline = Clock().monotonic() + 60
-        task = asyncio.ensure_future(driver.run(polling(call), deadline, _ignore))
+        task = asyncio.ensure_future(driver.run(flow, deadline, _ignore))
         await asyncio.sleep(0.01)
         task.cancel()
         try:
@@ -520,7 +570,7 @@ def test_an_exception_of_the_listener_is_thrown_into_the_flow(
     def flow() -> Flow[Reply]:
         with attached(JOB):
             yield Polled(JOB, "created")
-            return (yield GET)
+            return cast("Reply", (yield GET))
 
     driver = kit.driver(ACCOUNTS, time)
     driver.told = type("Told", (), {"append": staticmethod(listen)})()
@@ -537,7 +587,7 @@ def test_a_flow_may_catch_what_ended_an_exchange_and_go_on(
 
     def stubborn() -> Flow[int]:
         try:
-            reply = yield GET
+            reply: Reply = yield GET
         except TransportError:
             reply = yield GET
         return reply.status

@@ -142,7 +142,7 @@ def test_a_reply_shows_neither_body_nor_headers() -> None:
 
 
 def test_a_call_is_free_anonymous_and_at_once_unless_said() -> None:
-    assert (CALL.paid, CALL.account, CALL.after, CALL.timeout) == (False, None, 0.0, None)
+    assert (CALL.paid, CALL.account, CALL.timeout) == (False, None, None)
 
 
 # advance

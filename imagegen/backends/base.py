@@ -243,7 +243,7 @@ def submit_once(call: Call, **context: Any) -> Flow[Reply]:
         TransportError, DeadlineExceededError: nothing was sent.
     """
     try:
-        return (yield call)
+        reply: Reply = yield call
     except (TransportError, DeadlineExceededError) as error:
         if error.sent:
             raise SubmissionUnknownError(
@@ -258,6 +258,7 @@ def submit_once(call: Call, **context: Any) -> Flow[Reply]:
             f"{context['provider']}: a paid submission was under way; it may be billed"
         )
         raise
+    return reply
 
 
 @contextmanager

@@ -216,7 +216,6 @@ def test_wavespeed_answers_a_poll_with_anything_and_the_job_stays_known(
     if isinstance(result, Call):
         assert (result.method, result.paid) == ("GET", False)
         assert result.url.endswith(f"/predictions/{ID}/result")
-        assert 0.01 <= result.after <= 86_400
     elif isinstance(result, ImageGenError):
         assert result.job == job
         whole = decoded(answer)

@@ -344,11 +344,11 @@ def test_polls_ask_their_own_host_and_carry_no_key() -> None:
 
 def test_waits_grow_to_their_ceiling() -> None:
     played = settled(*[WORKING] * 6, DONE)
-    assert [c.after for c in played.calls] == [2.0, 2.5, 3.125, 3.90625, 4.8828125, 5.0, 5.0]
+    assert played.pauses == (2.0, 2.5, 3.125, 3.90625, 4.8828125, 5.0, 5.0)
     slow = WaveSpeed(first_poll=10, poll_growth=2, slowest_poll=3)
-    assert [c.after for c in settled(WORKING, WORKING, DONE, backend=slow).calls] == [10, 3, 3]
+    assert settled(WORKING, WORKING, DONE, backend=slow).pauses == (10, 3, 3)
     even = WaveSpeed(first_poll=1, poll_growth=1)
-    assert [c.after for c in settled(WORKING, WORKING, DONE, backend=even).calls] == [1, 1, 1]
+    assert settled(WORKING, WORKING, DONE, backend=even).pauses == (1, 1, 1)
 
 
 @pytest.mark.parametrize("status", ["created", "processing", "pending", "COMPLETED", "?" * 500, ""])
@@ -492,14 +492,14 @@ def test_a_prediction_that_stays_unknown_is_a_failed_job_but_maybe_paid(answer: 
 )
 def test_a_poll_waits_as_long_as_it_is_told(header: str, wait: float) -> None:
     slow = reply({"code": 429, "message": "slow"}, status=429, headers={"Retry-After": header})
-    calls = settled(slow, WORKING, DONE).calls
-    assert calls[1].after == wait
-    assert calls[2].after <= 5.0
+    pauses = settled(slow, WORKING, DONE).pauses
+    assert pauses[1] == wait
+    assert pauses[2] <= 5.0
 
 
 def test_an_unavailable_service_s_wait_is_heeded_under_its_own_code_too() -> None:
     busy = reply({"code": 5003, "message": "busy"}, status=503, headers={"Retry-After": "60"})
-    assert settled(busy, DONE).calls[1].after == 60.0
+    assert settled(busy, DONE).pauses[1] == 60.0
 
 
 @pytest.mark.parametrize("sent", [True, False])

@@ -33,7 +33,7 @@ from imagegen.errors import (
     TransportError,
 )
 from imagegen.events import Polled
-from imagegen.flow import Call, Flow
+from imagegen.flow import Call, Flow, Pause
 from imagegen.pricing import Price, list_price
 from imagegen.redaction import brief, shown
 from imagegen.request import ImageRequest
@@ -151,8 +151,9 @@ class WaveSpeed(Backend):
         if not job.id.strip("."):
             raise InvalidRequestError(f"{job.id!r} is no id of a prediction")
         url = f"{self.host}/api/v3/predictions/{quote(job.id, safe='')}/result"
+        call = Call("GET", url, account=self.name, timeout=POLL_TIMEOUT)
         while True:
-            call = Call("GET", url, account=self.name, after=wait, timeout=POLL_TIMEOUT)
+            yield Pause(wait)
             wait = min(wait * self.poll_growth, self.slowest_poll)
             try:
                 prediction, raw = polled((yield call), job.id)
