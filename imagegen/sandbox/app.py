@@ -69,6 +69,7 @@ class Sandbox:
         origin: scheme, host and port of the URLs handed out.
         url_lifetime: seconds before a picture's URL answers 403.
         sync_limit: seconds that WaveSpeed's `enable_sync_mode` waits at most.
+        listing_lag: seconds before a new WaveSpeed prediction appears in the list.
         balance: USD; every accepted submission is charged to it.
         clock: epoch seconds.
         faults: what goes wrong, as with `inject`.
@@ -82,6 +83,7 @@ class Sandbox:
         origin: str = "http://127.0.0.1:8399",
         url_lifetime: float = 86_400.0,
         sync_limit: float = 90.0,
+        listing_lag: float = 0.0,
         balance: Decimal | str = "100",
         clock: Callable[[], float] = time.time,
         faults: Iterable[Fault] = (),
@@ -93,6 +95,7 @@ class Sandbox:
         self.origin = origin
         self.url_lifetime = url_lifetime
         self.sync_limit = sync_limit
+        self.listing_lag = listing_lag
         self.balance = Decimal(balance)
         self.clock = clock
         self.submissions: list[Submission] = []

@@ -189,8 +189,10 @@ class WaveSpeed:
 
     def _list(self, request: Request, _fault: Fault | None) -> Answer:
         body = _object(request)
-        page, size = _number(body, "page", 1), _number(body, "page_size", 20)
-        if page < 1 or size not in _PAGE_SIZES:
+        page, size = _number(body, "page", 1), _number(body, "page_size", 100)
+        if page < 1:
+            raise InvalidInput('field "page" must be at least 1')
+        if size not in _PAGE_SIZES:
             raise InvalidInput('field "page_size" must be between 1 and 100')
         found = self._search(request.bearer, body)
         shown = found[(page - 1) * size : page * size]
@@ -201,7 +203,7 @@ class WaveSpeed:
     def _search(self, key: str, body: Mapping[str, Any]) -> list[Prediction]:
         now = self._sandbox.clock()
         since = max(_time(body, "created_after", 0.0), now - _WEEK)
-        until = _time(body, "created_before", float("inf"))
+        until = min(_time(body, "created_before", now), now - self._sandbox.listing_lag)
         return [
             prediction
             for prediction in reversed(self._predictions.values())

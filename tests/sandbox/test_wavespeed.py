@@ -437,6 +437,46 @@ def test_a_list_that_makes_no_sense_is_refused(ask: Ask, body: object) -> None:
     assert ask("POST", "/api/v3/predictions", body).status == 400
 
 
+def test_a_list_has_a_hundred_on_a_page_and_counts_what_the_filters_leave(
+    ask: Ask, predict: Ask
+) -> None:
+    other = "wavespeed-ai/flux-dev"
+    ids = [began(predict()) for _ in range(101)]
+    began(ask("POST", f"/api/v3/{other}", {"prompt": "a fox"}))
+    asked = {"model": "minimax/image-01/text-to-image"}
+    first, second, third = (
+        ask("POST", "/api/v3/predictions", asked | {"page": page}).json()["data"]
+        for page in (1, 2, 3)
+    )
+    assert [item["id"] for item in first["items"] + second["items"]] == ids[::-1]
+    assert [len(data["items"]) for data in (first, second, third)] == [100, 1, 0]
+    assert {data["total"] for data in (first, second, third)} == {101}
+
+
+def test_a_new_prediction_can_take_a_while_to_be_listed(
+    sandbox: Sandbox, ask: Ask, predict: Ask, poll: Poll, clock: Any
+) -> None:
+    sandbox.listing_lag = 5.0
+    identity = began(predict())
+
+    def found(**fields: Any) -> list[str]:
+        items = ask("POST", "/api/v3/predictions", fields or b"{}").json()["data"]["items"]
+        return [item["id"] for item in items]
+
+    clock.sleep(4.5)
+    assert (found(), poll(identity)["status"]) == ([], "processing")
+    clock.sleep(0.5)
+    assert found() == [identity]
+    assert found(created_before=rfc3339(clock())) == [identity]
+    assert found(created_before=rfc3339(clock() - 6)) == []
+
+
+def test_a_refused_list_names_the_field(ask: Ask) -> None:
+    for field in ("page", "page_size"):
+        answer = ask("POST", "/api/v3/predictions", {field: 0})
+        assert f'"{field}"' in answer.json()["message"]
+
+
 def test_deleted_predictions_say_so_and_leave_the_list(ask: Ask, predict: Ask, poll: Poll) -> None:
     identity = began(predict())
     path = "/api/v3/predictions/delete"
