@@ -35,6 +35,9 @@ if TYPE_CHECKING:
         TransportError as TransportError,
         UnsupportedFeatureError as UnsupportedFeatureError,
     )
+    from imagegen.ledger import Budget as Budget, Ledger as Ledger
+    from imagegen.limits import Limits as Limits
+    from imagegen.policy import Retries as Retries
     from imagegen.request import (
         ImageRequest as ImageRequest,
         ReferenceImage as ReferenceImage,
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
         Job as Job,
         Notice as Notice,
     )
+    from imagegen.routing import Route as Route
 
 __version__ = "0.1.0"
 
@@ -75,6 +79,9 @@ _HOMES = {
         "TransportError",
         "UnsupportedFeatureError",
     ),
+    "ledger": ("Budget", "Ledger"),
+    "limits": ("Limits",),
+    "policy": ("Retries",),
     "request": ("ImageRequest", "ReferenceImage", "Size"),
     "result": (
         "Attempt",
@@ -85,6 +92,7 @@ _HOMES = {
         "Job",
         "Notice",
     ),
+    "routing": ("Route",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -94,6 +102,7 @@ __all__ = [
     "Attempt",
     "AuthenticationError",
     "BackendError",
+    "Budget",
     "BudgetExceededError",
     "Client",
     "ConfigurationError",
@@ -109,12 +118,16 @@ __all__ = [
     "InvalidRequestError",
     "Job",
     "JobFailedError",
+    "Ledger",
+    "Limits",
     "MalformedReplyError",
     "MiniMax",
     "Notice",
     "ProviderUnavailableError",
     "RateLimitError",
     "ReferenceImage",
+    "Retries",
+    "Route",
     "Size",
     "SubmissionUnknownError",
     "TransportError",

@@ -42,10 +42,11 @@ def from_environment(
 
 def _from_environment(name: str, environ: Mapping[str, str]) -> Backend | ConfigurationError:
     try:
-        return completed(backends.load(name)(), environ)
+        limits = environ.get(f"{name.upper()}_LIMITS") or None
+        return completed(backends.load(name)(limits=limits), environ)
     except ConfigurationError as error:
         error.provider = name
-        return error
+        return error.with_traceback(None)  # its frames' locals hold the environment
 
 
 def completed(backend: Backend, environ: Mapping[str, str] = os.environ) -> Backend:
@@ -56,4 +57,8 @@ def completed(backend: Backend, environ: Mapping[str, str] = os.environ) -> Back
         for name, variable in variables.items()
         if getattr(backend, name) is None and variable in environ
     }
-    return attrs.evolve(backend, **missing)
+    try:
+        return attrs.evolve(backend, **missing)
+    except ConfigurationError as error:
+        del environ, missing  # a traceback may show locals
+        raise error.with_traceback(None) from None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import time
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from concurrent.futures import Future, wait
@@ -172,11 +173,11 @@ class _Exchanges:
         key = account.key.reveal() if account and account.key else ""
         return key if len(key) >= SHORTEST_KEY else ""
 
-    def _failed(
-        self, call: Call, wire: _Wire, error: Exception, deadline: float
-    ) -> TransportError | DeadlineExceededError:
+    def _failed(self, call: Call, wire: _Wire, error: Exception, deadline: float) -> ImageGenError:
         what = f"{call.method} {without_query(call.url)}"
         sent = wire.sent(error)
+        if call.paid and not sent and _is_distrust(error):
+            return _distrusted(call, error)
         if self._left(deadline) <= 0.001:
             return DeadlineExceededError(f"the time is up during {what}", sent=sent)
         return TransportError(f"{what} failed: {type(error).__name__} {error}", sent=sent)
@@ -320,6 +321,22 @@ class AsyncDriver(_Exchanges):
         """Close the connections, for good."""
         self._closed = True
         await self._transport.aclose()
+
+
+def _is_distrust(error: BaseException | None) -> bool:
+    """Tell a certificate that is not believed from a network that fails: it does not pass."""
+    while error and not isinstance(error, ssl.SSLCertVerificationError):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def _distrusted(call: Call, error: Exception) -> ConfigurationError:
+    return ConfigurationError(
+        f"the certificate of {without_query(call.url)} is not trusted: {error}",
+        advice="Check base_url, this machine's clock and its certificates; nothing was sent",
+        provider=call.account,
+        field="base_url",
+    )
 
 
 def _body(call: Call, response: httpx.Response) -> Body:

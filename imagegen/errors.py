@@ -23,12 +23,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from imagegen.redaction import shown
+from imagegen.redaction import prompts_hidden, shown, without_prompt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from imagegen.result import Job
+    from imagegen.result import Attempt, Generation, Job
 
 Charged = Literal["no", "yes", "unknown"]
 
@@ -46,6 +46,7 @@ class ImageGenError(Exception):
         status: HTTP status of the reply.
         code: the provider's own error code.
         field: the request field that is at fault.
+        attempts: the submissions that were made or skipped on the way to this error, in order.
     """
 
     default_advice: ClassVar[str] = ""
@@ -76,11 +77,31 @@ class ImageGenError(Exception):
         self.status = status
         self.code = code
         self.field = field
+        self.attempts: tuple[Attempt, ...] = ()
 
     @property
     def message(self) -> str:
         """What happened, in one line."""
         return self._message
+
+    def hide_prompt(self, prompt: str) -> None:
+        """Say ``<prompt>`` where this error, its notes or its causes quote *prompt*.
+
+        Their tracebacks so far are dropped: the locals of what read the reply quote it too.
+        Unless `imagegen.redaction.hide_prompts` is on, nothing changes.
+        """
+        if not prompts_hidden():
+            return
+        self.__traceback__ = None
+        self._message = without_prompt(self._message, prompt)
+        self.args = (self._message, *self.args[1:])
+        notes: list[str] = getattr(self, "__notes__", [])
+        notes[:] = [without_prompt(note, prompt) for note in notes]
+        if self.__suppress_context__:
+            self.__context__ = None
+        for cause in (self.__cause__, self.__context__):
+            if isinstance(cause, ImageGenError):
+                cause.hide_prompt(prompt)
 
     def __str__(self) -> str:
         who = f"{self.provider}: " if self.provider else ""
@@ -181,8 +202,8 @@ class SubmissionUnknownError(BackendError):
     """A paid submission was sent and nobody knows whether the provider accepted it."""
 
     default_advice = (
-        "It may be billed, so it was not repeated; look at the provider's own list of "
-        "recent generations before you send it again"
+        "It may be billed, so it was not repeated; before you send it again, look at the "
+        "provider's own list of recent generations, or let client.reconcile() do it"
     )
     default_charged = "unknown"
 
@@ -206,7 +227,8 @@ class MalformedReplyError(BackendError):
 class AllRoutesFailedError(ImageGenError, ExceptionGroup[ImageGenError]):
     """Every model of a route failed; `exceptions` holds one error for each, in order.
 
-    It is charged as the gravest of them is.
+    It is charged as the gravest of them is. `rejected` holds the generations that came and were
+    paid for, but that the route's `fallback_on` did not want.
     """
 
     def __new__(cls, message: str, errors: Sequence[ImageGenError], **_: Any) -> Self:
@@ -218,6 +240,7 @@ class AllRoutesFailedError(ImageGenError, ExceptionGroup[ImageGenError]):
         context.setdefault("charged", next((c for c in _GRAVEST_FIRST if c in charges), "no"))
         super().__init__(message, **context)
         self.args = (self.message, list(errors))
+        self.rejected: tuple[Generation, ...] = ()
 
     def derive(self, errors: Sequence[ImageGenError], /) -> AllRoutesFailedError:  # type: ignore[override]
         """Keep the type and the context when the group is split (`except*`)."""

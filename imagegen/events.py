@@ -6,9 +6,21 @@ that `on_event` raises is logged, and changes nothing: paid work goes on.
 
 from __future__ import annotations
 
+import logging
+
 from attrs import frozen
 
+from imagegen.errors import ImageGenError
 from imagegen.result import Generation, Job
+
+
+@frozen
+class Submitting:
+    """A paid submission for *n* pictures is about to leave."""
+
+    provider: str
+    model: str
+    n: int
 
 
 @frozen
@@ -30,10 +42,64 @@ class Polled:
 
 
 @frozen
+class Retried:
+    """A submission was provably not accepted, and is made again after *wait* seconds."""
+
+    provider: str
+    model: str
+    error: ImageGenError
+    wait: float
+
+
+@frozen
+class FellBack:
+    """A route turns from one model to the next, because of *error*."""
+
+    model: str
+    to: str
+    error: ImageGenError
+
+
+@frozen
+class Failed:
+    """A submission, or the job that came of it, ended in an error that is not retried."""
+
+    provider: str
+    model: str
+    error: ImageGenError
+
+
+@frozen
 class Settled:
     """One submission has its outcome."""
 
     generation: Generation
 
 
-Event = Submitted | Polled | Settled
+Event = Submitting | Submitted | Polled | Retried | FellBack | Failed | Settled
+
+logger = logging.getLogger("imagegen")
+logger.addHandler(logging.NullHandler())  # unless the application wants to see it
+
+
+def log(event: Event) -> None:
+    """Log *event* under ``imagegen``: who, what and which job, but no prompt, URL or picture."""
+    match event:
+        case Submitting(provider, model, n):
+            logger.debug("%s:%s: submitting a request for %d pictures", provider, model, n)
+        case Submitted(job):
+            logger.info("%s:%s: accepted as job %s", job.provider, job.model, job.id)
+        case Polled(job, status):
+            logger.debug("%s:%s: job %s is %s", job.provider, job.model, job.id, status)
+        case Retried(provider, model, error, wait):
+            words = "%s:%s: not accepted (%s); submitted again after %.1f s"
+            logger.warning(words, provider, model, type(error).__name__, wait)
+        case FellBack(model, to, error):
+            why = type(error).__name__
+            logger.warning("%s failed or was not wanted (%s); turning to %s", model, why, to)
+        case Failed(provider, model, error):
+            words = "%s:%s: failed with %s, charged: %s"
+            logger.info(words, provider, model, type(error).__name__, error.charged)
+        case Settled(generation):
+            came, words = len(generation.images), "%s:%s: settled with %d pictures"
+            logger.info(words, generation.provider, generation.model, came)

@@ -29,6 +29,7 @@ from attrs import field, frozen
 from imagegen.events import Event
 from imagegen.redaction import without_query
 
+S = TypeVar("S")
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
@@ -113,7 +114,7 @@ class Done(Generic[T_co]):
     value: T_co
 
 
-def advance(flow: Flow[T], outcome: Any = None) -> Step | Done[T]:
+def advance(flow: Generator[S, Any, T], outcome: Any = None) -> S | Done[T]:
     """Resume *flow* with what came of its last step; the only place that drives a generator."""
     try:
         return flow.throw(outcome) if isinstance(outcome, BaseException) else flow.send(outcome)

@@ -6,16 +6,16 @@ one brings is kept whatever becomes of the others.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from decimal import Decimal, InvalidOperation
 from itertools import chain
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 from attrs import evolve, frozen
 
 from imagegen import backends, errors
-from imagegen.backends.base import Backend, Terms, attached
-from imagegen.download import not_fetched, with_bytes
+from imagegen.backends.base import Backend, Terms
+from imagegen.download import not_fetched
 from imagegen.errors import (
     BackendError,
     BudgetExceededError,
@@ -25,7 +25,7 @@ from imagegen.errors import (
     JobFailedError,
     SubmissionUnknownError,
 )
-from imagegen.events import Settled, Submitted
+from imagegen.events import Event
 from imagegen.fidelity import compared
 from imagegen.flow import Flow
 from imagegen.redaction import brief
@@ -54,6 +54,19 @@ class Outcome(Generic[T]):
 
 
 @frozen
+class Batch(Generic[T]):
+    """Flows to run side by side; `paid` ones may buy something."""
+
+    flows: Sequence[Flow[T]]
+    paid: bool = False
+
+
+Plan: TypeAlias = Generator[Batch[Any] | Event, Any, T]
+"""What a client carries out: it runs each batch that the plan yields and sends the outcomes back,
+and passes events on."""
+
+
+@frozen
 class Order:
     """One request, one backend, one model."""
 
@@ -66,26 +79,12 @@ class Order:
     @property
     def list_cost(self) -> Cost:
         """What it costs if every picture comes; unknown if any part's price is."""
-        prices = [(self.backend.price(self.model, part), part.n) for part in self.parts]
-        return Cost.total(price.cost(n) if price else Cost() for price, n in prices)
+        return Cost.total(self.part_price(part) for part in self.parts)
 
-    def generations(self, trusted: frozenset[str]) -> list[Flow[Generation]]:
-        """A flow for each part, from submission to pictures."""
-        return [self._generation(part, trusted) for part in self.parts]
-
-    def _generation(self, part: ImageRequest, trusted: frozenset[str]) -> Flow[Generation]:
-        job = yield from self._job(part)
-        return (yield from waiting(self.backend, job, trusted))
-
-    def jobs(self) -> list[Flow[Job]]:
-        """A flow for each part that ends when its job is known."""
-        return [self._job(part) for part in self.parts]
-
-    def _job(self, part: ImageRequest) -> Flow[Job]:
-        job = yield from self.backend.submit(part, self.model, self.terms)
-        with attached(job):
-            yield Submitted(job)
-        return job
+    def part_price(self, part: ImageRequest) -> Cost:
+        """What *part* costs if every picture of it comes."""
+        price = self.backend.price(self.model, part)
+        return price.cost(part.n) if price else Cost()
 
     def joined(self, outcomes: Sequence[Outcome[Generation]]) -> Generation:
         """Join what the parts brought.
@@ -93,10 +92,10 @@ class Order:
         Raises:
             ImageGenError: no part brought a picture.
         """
-        if not any(outcome.value and outcome.value.images for outcome in outcomes):
+        if not any(map(brought, outcomes)):
             raise _gravest(outcomes)
         parts = [
-            _timed(o.value, o.seconds) if o.value else self._without_pictures(part, o)
+            o.value or self._without_pictures(part, o)
             for part, o in zip(self.parts, outcomes, strict=True)
         ]
         return compared(joined(parts, self.request))
@@ -107,7 +106,7 @@ class Order:
         Raises:
             ImageGenError: every part was refused.
         """
-        if not any(outcome.value for outcome in outcomes):
+        if not any(map(brought, outcomes)):
             raise _gravest(outcomes)
         jobs = [
             o.value or self._refused_job(part, o)
@@ -118,32 +117,27 @@ class Order:
     def _without_pictures(self, part: ImageRequest, outcome: Outcome[Any]) -> Generation:
         """Say of a part what it cost and why nothing came."""
         error = outcome.error or ImageGenError("nothing came")
-        attempt = Attempt(
-            provider=self.backend.name,
-            model=error.model or self.model,
-            n=part.n,
-            seconds=outcome.seconds,
-            cost=self._cost_of(error, part),
-            error=type(error).__name__,
-            message=error.message,
-            charged=error.charged,
-            request_id=error.request_id,
-        )
+        attempts = error.attempts or (self.failed(part, error, outcome.seconds),)
         return Generation(
             failures=tuple(failure_of(error, index) for index in range(part.n)),
-            cost=attempt.cost,
-            provider=attempt.provider,
-            model=attempt.model,
+            cost=Cost.total(attempt.cost for attempt in attempts),
+            provider=self.backend.name,
+            model=attempts[-1].model,
             request=part,
-            attempts=(attempt,),
+            attempts=attempts,
             job=error.job,
         )
 
-    def _cost_of(self, error: ImageGenError, part: ImageRequest) -> Cost:
-        price = self.backend.price(self.model, part)
-        if error.charged == "no":
-            return Cost(amount=Decimal(0), basis="list-price")
-        return price.cost(part.n) if price and error.charged == "yes" else Cost()
+    def failed(self, part: ImageRequest, error: ImageGenError, seconds: float) -> Attempt:
+        """The attempt to buy *part* that ended in *error*."""
+        return Attempt.failed(
+            error,
+            provider=self.backend.name,
+            model=self.model,
+            n=part.n,
+            price=self.part_price(part),
+            seconds=seconds,
+        )
 
     def _refused_job(self, part: ImageRequest, outcome: Outcome[Job]) -> Job:
         if outcome.error and outcome.error.job:
@@ -180,7 +174,8 @@ def order(
             provider=backend.name,
             field="api_key",
         )
-    _check_cost(made, max_cost)
+    if max_cost is not None:
+        check_cost(made, max_cost)
     return made
 
 
@@ -196,10 +191,13 @@ def _check_options(request: ImageRequest, backend: Backend) -> None:
         )
 
 
-def _check_cost(made: Order, max_cost: Decimal | str | float | None) -> None:
-    if max_cost is None:
-        return
-    limit, cost = _amount(max_cost), made.list_cost
+def check_cost(made: Order, max_cost: Decimal | str | float) -> None:
+    """Hold *max_cost*.
+
+    Raises:
+        BudgetExceededError: the order costs, or might cost, more.
+    """
+    limit, cost = amount(max_cost), made.list_cost
     if cost.amount is None:
         words = f"its price is unknown, so max_cost={limit} cannot be promised"
     elif cost.amount > limit:
@@ -209,16 +207,21 @@ def _check_cost(made: Order, max_cost: Decimal | str | float | None) -> None:
     raise BudgetExceededError(words, provider=made.backend.name, model=made.model, field="max_cost")
 
 
-def _amount(value: Decimal | str | float) -> Decimal:
+def amount(value: Decimal | str | float) -> Decimal:
+    """Read an amount of money.
+
+    Raises:
+        InvalidRequestError: it is none, or negative.
+    """
     try:
-        amount = Decimal(str(value))
+        number = Decimal(str(value))
     except InvalidOperation:
-        amount = Decimal("NaN")
-    if not amount.is_finite() or amount < 0:
+        number = Decimal("NaN")
+    if not number.is_finite() or number < 0:
         raise InvalidRequestError(
             f'max_cost must be an amount such as "0.05", not {brief(value)}', field="max_cost"
         )
-    return amount
+    return number
 
 
 def split(request: ImageRequest, most: int) -> tuple[ImageRequest, ...]:
@@ -232,16 +235,6 @@ def split(request: ImageRequest, most: int) -> tuple[ImageRequest, ...]:
         )
         for start in starts
     )
-
-
-def waiting(backend: Backend, job: Job, trusted: frozenset[str]) -> Flow[Generation]:
-    """Wait for *job*, and fetch its pictures if the request wants bytes."""
-    generation = job.settled or (yield from backend.settle(job))
-    with attached(job):
-        if job.request.output == "bytes":
-            generation = yield from with_bytes(generation, trusted)
-        yield Settled(generation)
-    return generation
 
 
 def joined(parts: Sequence[Generation], request: ImageRequest) -> Generation:
@@ -315,13 +308,9 @@ def failure_of(error: ImageGenError, index: int) -> ImageFailure:
     )
 
 
-def _timed(part: Generation, seconds: float) -> Generation:
-    return evolve(part, attempts=tuple(evolve(a, seconds=seconds) for a in part.attempts))
-
-
 def _gravest(outcomes: Sequence[Outcome[Any]]) -> ImageGenError:
     """The error to raise when nothing came: one about spent money first, with every job."""
-    several = [o.error or _error_in(cast("Generation", o.value)) for o in outcomes]
+    several = errors_in(outcomes)
 
     def gravity(error: ImageGenError) -> int:
         return 2 if isinstance(error, SubmissionUnknownError) else int(error.charged != "no")
@@ -331,10 +320,22 @@ def _gravest(outcomes: Sequence[Outcome[Any]]) -> ImageGenError:
     if jobs:
         whole = evolve(jobs[0].request, n=sum(job.request.n for job in jobs))
         gravest.job = composite(jobs, whole)
+    gravest.attempts = _chained(error.attempts for error in several)
     for other in several:
         if other is not gravest:
             gravest.add_note(f"another part failed too: {other}")
     return gravest
+
+
+def brought(outcome: Outcome[Any]) -> bool:
+    """Tell whether a part has a job, or pictures, to show."""
+    value = outcome.value
+    return bool(value.images) if isinstance(value, Generation) else value is not None
+
+
+def errors_in(outcomes: Sequence[Outcome[Any]]) -> list[ImageGenError]:
+    """Why each part brought no picture, if none did."""
+    return [o.error or _error_in(cast("Generation", o.value)) for o in outcomes]
 
 
 def _error_in(settled: Generation) -> ImageGenError:
@@ -345,7 +346,7 @@ def _error_in(settled: Generation) -> ImageGenError:
     kind = getattr(errors, failure.error, None)
     if not (isinstance(kind, type) and issubclass(kind, BackendError)):
         kind = BackendError
-    return kind(
+    error: ImageGenError = kind(
         failure.message,
         provider=settled.provider,
         model=settled.model,
@@ -354,3 +355,5 @@ def _error_in(settled: Generation) -> ImageGenError:
         request_id=failure.request_id,
         code=failure.code,
     )
+    error.attempts = settled.attempts
+    return error

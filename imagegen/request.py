@@ -16,7 +16,7 @@ from attrs import field, frozen
 
 from imagegen.errors import InvalidRequestError
 from imagegen.media import sniff
-from imagegen.redaction import brief, without_query
+from imagegen.redaction import brief, shown_prompt, without_query
 
 PROMPT_CHARACTERS = 1500
 REFERENCE_BYTES = 10_000_000
@@ -349,7 +349,7 @@ class ImageRequest:
         InvalidRequestError: a field is not as said above; `.field` names it.
     """
 
-    prompt: str = field(validator=_check_prompt)
+    prompt: str = field(validator=_check_prompt, repr=shown_prompt)
     n: int = field(default=1, kw_only=True, validator=_check_n)
     size: Size | None = field(default=None, kw_only=True, converter=_optional_size)
     aspect_ratio: str | None = field(default=None, kw_only=True, converter=_optional_ratio)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import evolve, field, frozen
 
-from imagegen.errors import Charged
+from imagegen.errors import Charged, ImageGenError
 from imagegen.media import sniff
 from imagegen.redaction import without_query
 from imagegen.request import ImageRequest
@@ -151,6 +151,24 @@ class Attempt:
     message: str | None = None
     charged: Charged = "unknown"
     request_id: str | None = None
+
+    @classmethod
+    def failed(
+        cls, error: ImageGenError, *, provider: str, model: str, n: int, price: Cost, seconds: float
+    ) -> Attempt:
+        """Say of a submission that *error* ended it; *price* is what it costs if it is billed."""
+        costs = {"no": Cost(amount=Decimal(0), basis="list-price"), "yes": price}
+        return cls(
+            provider=provider,
+            model=error.model or model,
+            n=n,
+            seconds=seconds,
+            cost=costs.get(error.charged, Cost()),
+            error=type(error).__name__,
+            message=error.message,
+            charged=error.charged,
+            request_id=error.request_id,
+        )
 
 
 @frozen(kw_only=True)

@@ -10,7 +10,7 @@ from typing import Any, Self
 import httpx
 import pytest
 
-from imagegen import AsyncClient, Client, GeneratedImage, Generation, ImageRequest, Job
+from imagegen import AsyncClient, Client, GeneratedImage, Generation, ImageRequest, Job, Retries
 from imagegen.backends.base import Backend
 from imagegen.backends.minimax import MiniMax
 from imagegen.backends.wavespeed import WaveSpeed
@@ -104,7 +104,8 @@ class Runner:
         """Make one call and return its reply."""
 
         def flow() -> Flow[Reply]:
-            return (yield call)
+            answer: Reply = yield call
+            return answer
 
         return self.run(flow(), deadline)  # type: ignore[no-any-return]
 
@@ -138,9 +139,13 @@ class Kit:
         *,
         clock: FakeClock | None = None,
         wavespeed: Mapping[str, Any] | None = None,
+        retries: Retries | None = None,
         **options: Any,
     ) -> Desk:
-        """Make a client of both backends on *sandbox*, in process, every request remembered."""
+        """Make a client of both backends on *sandbox*, in process, every request remembered.
+
+        It repeats no submission unless it is told to.
+        """
         quick = {"first_poll": 0.01, "slowest_poll": 0.05} if clock is None else {}
         timing: dict[str, Any] = quick | dict(wavespeed or {})
         backends = [
@@ -148,7 +153,7 @@ class Kit:
             WaveSpeed(api_key="sandbox", base_url=sandbox.origin, **timing),
         ]
         watched = self.watched(sandbox, clock)
-        return self.desk(backends, watched=watched, clock=clock, **options)
+        return self.desk(backends, watched=watched, clock=clock, retries=retries, **options)
 
     def watched(
         self, within: Sandbox | httpx.MockTransport, clock: FakeClock | None = None
@@ -186,9 +191,11 @@ class Kit:
 
 @pytest.fixture(autouse=True)
 def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads a key or a host of the machine that it runs on."""
+    """No test reads a key or a host of the machine that it runs on, nor writes its ledger."""
     for variable in VARIABLES:
         monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("IMAGEGEN_LEDGER", "off")
+    monkeypatch.delenv("IMAGEGEN_HIDE_PROMPTS", raising=False)
 
 
 @pytest.fixture(params=["sync", "async"])

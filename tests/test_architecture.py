@@ -25,6 +25,7 @@ BENEATH_BACKENDS = {
     "result",
     "errors",
     "events",
+    "limits",
     "pricing",
     "redaction",
     "codec",
@@ -32,7 +33,7 @@ BENEATH_BACKENDS = {
     "media",
     "backends",
 }
-KNOW_HTTP = ("drivers.py", "net.py", "sandbox/")
+KNOW_HTTP = ("drivers.py", "net.py", "resolver.py", "sandbox/")
 MAY_IMPORT_CLIENT = ("config.py", "cli/", "sandbox/", "testing.py")
 
 
@@ -125,6 +126,7 @@ def test_no_other_way_to_the_network_leads_around_it(library: str) -> None:
 
 def test_only_the_drivers_stand_on_the_network() -> None:
     assert importing("imagegen.net").keys() <= {"drivers.py"}
+    assert importing("imagegen.resolver").keys() == {"net.py"}
 
 
 def test_the_client_is_on_top() -> None:

@@ -43,7 +43,7 @@ from imagegen.errors import (
     SubmissionUnknownError,
     UnsupportedFeatureError,
 )
-from imagegen.events import Event, Polled, Settled, Submitted
+from imagegen.events import Event, Polled, Settled, Submitted, Submitting
 from imagegen.media import sniff
 from imagegen.sandbox import Fault, Sandbox
 from imagegen.testing import FakeClock
@@ -607,7 +607,8 @@ def test_events_are_told_in_order(kit: Any, sandbox: Sandbox, time: FakeClock) -
     desk = kit.on(sandbox, clock=time, on_event=told.append)
     sandbox.inject(Fault("http", status=503, step="poll"))
     generation = desk.generate("a fox", model=WAVESPEED)
-    first, *middle, last = told
+    leaving, first, *middle, last = told
+    assert leaving == Submitting("wavespeed", "minimax/image-01", 1)
     assert isinstance(first, Submitted)
     assert first.job.id == generation.job.id
     assert isinstance(last, Settled)
@@ -865,7 +866,7 @@ def test_no_error_shows_the_key(
         MiniMax(api_key=KEY, base_url=sandbox.origin),
         WaveSpeed(api_key=KEY, base_url=sandbox.origin),
     ]
-    desk = kit.desk(backends, watched=kit.watched(sandbox, time), clock=time)
+    desk = kit.desk(backends, watched=kit.watched(sandbox, time), clock=time, retries=None)
     with pytest.raises(ImageGenError) as caught:
         desk.generate(ImageRequest("a fox", n=2), model=model)
     told = _tell_all(caught.value)

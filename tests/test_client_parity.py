@@ -12,9 +12,9 @@ import httpx
 import pytest
 
 import imagegen
-from imagegen import AsyncClient, Client, Generation, ImageRequest, Job
+from imagegen import AsyncClient, Budget, Client, Generation, ImageRequest, Job, Ledger
 
-VERBS = ["generate", "submit", "result", "fetch", "save", "close"]
+VERBS = ["generate", "submit", "result", "reconcile", "fetch", "save", "close"]
 
 
 def public(cls: type) -> set[str]:
@@ -23,7 +23,8 @@ def public(cls: type) -> set[str]:
 
 def hints(function: Callable[..., Any]) -> dict[str, Any]:
     home = vars(sys.modules[function.__module__])
-    return get_type_hints(function, {**home, "httpx": httpx})
+    lazy = {"httpx": httpx, "Budget": Budget, "Ledger": Ledger}
+    return get_type_hints(function, {**home, **lazy})
 
 
 def shape(function: Callable[..., Any]) -> list[tuple[str, Any, Any]]:
@@ -32,7 +33,7 @@ def shape(function: Callable[..., Any]) -> list[tuple[str, Any, Any]]:
 
 
 def test_both_clients_have_the_same_public_names() -> None:
-    assert public(Client) == public(AsyncClient) == set(VERBS)
+    assert public(Client) == public(AsyncClient) == {*VERBS, "health"}
 
 
 @pytest.mark.parametrize("verb", VERBS)

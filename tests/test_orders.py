@@ -8,6 +8,7 @@ from attrs import evolve
 
 from imagegen import ImageRequest, MiniMax, WaveSpeed
 from imagegen.backends.base import Terms
+from imagegen.buying import Buyer, Conditions
 from imagegen.errors import (
     BudgetExceededError,
     ConfigurationError,
@@ -18,11 +19,12 @@ from imagegen.errors import (
     SubmissionUnknownError,
     UnsupportedFeatureError,
 )
-from imagegen.events import Submitted
+from imagegen.events import Submitted, Submitting
 from imagegen.flow import Call, advance
 from imagegen.orders import Order, Outcome, composite, failure_of, fetched, joined, order, split
+from imagegen.policy import NEVER
 from imagegen.result import Cost, GeneratedImage, Generation, Job
-from imagegen.testing import reply
+from imagegen.testing import EPOCH, FakeClock, reply
 
 BACKEND = MiniMax(api_key="made-up-key-of-a-test")
 REQUEST = ImageRequest("a fox", n=20, seed=100)
@@ -316,9 +318,11 @@ def test_a_picture_that_could_not_be_fetched_is_kept_with_a_notice() -> None:
 
 def test_an_interruption_as_soon_as_the_job_is_known_names_it() -> None:
     backend = WaveSpeed(api_key="k")
-    (flow,) = order(backend, "minimax/image-01", ImageRequest("a"), Terms(), None).jobs()
-    step = advance(flow)
-    assert isinstance(step, Call)
+    made = order(backend, "minimax/image-01", ImageRequest("a"), Terms(), None)
+    conditions = Conditions(retries=NEVER, on_unknown="raise", until=EPOCH)
+    flow = Buyer(FakeClock(), trusted=()).job(made, made.parts[0], conditions)
+    assert isinstance(advance(flow), Submitting)
+    assert isinstance(advance(flow), Call)
     envelope = {"code": 200, "data": {"id": "0123abcd", "status": "created"}}
     assert isinstance(advance(flow, reply(envelope)), Submitted)
     with pytest.raises(KeyboardInterrupt) as caught:

@@ -3,17 +3,56 @@
 from __future__ import annotations
 
 import base64
+import json
+import os
 import pickle
+import subprocess
+import sys
 import time
 import traceback
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import assume, given, settings, strategies as st
 
-from imagegen.redaction import Secret, printable, shown, without_query
+from imagegen.errors import ImageGenError, InvalidRequestError, TransportError
+from imagegen.redaction import (
+    Secret,
+    hide_prompts,
+    printable,
+    prompts_hidden,
+    shown,
+    shown_prompt,
+    without_prompt,
+    without_query,
+)
+from imagegen.request import ImageRequest
 
 KEY = "sk-canary-1234567890"
+LONG = "a quiet harbour at dawn, painted in oil, with two red boats"
+WORDS = st.text("abc xyz狐é.,\n\"'\\<>%ß", min_size=1, max_size=60)
+
+
+@pytest.fixture
+def hidden() -> Iterator[None]:
+    before = prompts_hidden()
+    hide_prompts()
+    yield
+    hide_prompts(hide=before)
+
+
+def hiding_in_a_process_with(**environ: str) -> str:
+    """What a request looks like where the environment is this."""
+    source = "from imagegen import ImageRequest; print(ImageRequest('a fox').__repr__()[:29])"
+    return subprocess.run(
+        [sys.executable, "-c", source],
+        env={**{k: v for k, v in os.environ.items() if k != "IMAGEGEN_HIDE_PROMPTS"}, **environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout.strip()
 
 
 @pytest.mark.parametrize(
@@ -169,3 +208,149 @@ def test_secrets_compare_by_their_key() -> None:
     assert Secret(KEY) != Secret("other")
     assert Secret(KEY) != KEY
     assert len({Secret(KEY), Secret(KEY)}) == 1
+
+
+def test_a_prompt_is_shown_unless_it_is_to_be_hidden() -> None:
+    assert shown_prompt("a fox") == "'a fox'"
+    assert "prompt='a fox'" in repr(ImageRequest("a fox"))
+    assert without_prompt("no 'a fox' here", "a fox") == "no 'a fox' here"
+
+
+@pytest.mark.usefixtures("hidden")
+def test_a_hidden_prompt_is_shown_as_its_length() -> None:
+    assert shown_prompt("x" * 1500) == "<1,500 characters>"
+    assert "prompt=<5 characters>" in repr(ImageRequest("a fox"))
+    assert "a fox" not in repr(ImageRequest("a fox"))
+    assert ImageRequest("a fox").prompt == "a fox"
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, "ImageRequest(prompt='a fox', "),
+        ({"IMAGEGEN_HIDE_PROMPTS": ""}, "ImageRequest(prompt='a fox', "),
+        ({"IMAGEGEN_HIDE_PROMPTS": "0"}, "ImageRequest(prompt='a fox', "),
+        ({"IMAGEGEN_HIDE_PROMPTS": "1"}, "ImageRequest(prompt=<5 charac"),
+        ({"IMAGEGEN_HIDE_PROMPTS": "true"}, "ImageRequest(prompt=<5 charac"),
+    ],
+)
+def test_the_environment_hides_prompts(environ: dict[str, str], expected: str) -> None:
+    assert hiding_in_a_process_with(**environ).startswith(expected.strip())
+
+
+def test_the_environment_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not prompts_hidden()
+    monkeypatch.setenv("IMAGEGEN_HIDE_PROMPTS", "1")
+    assert not prompts_hidden()
+
+
+@pytest.mark.usefixtures("hidden")
+@pytest.mark.parametrize(
+    ("text", "prompt", "safe"),
+    [
+        ("the text 'a fox' is refused", "a fox", "the text '<prompt>' is refused"),
+        ("A FOX is refused", "a fox", "<prompt> is refused"),
+        ("a foxglove is not a fox", "a fox", "a foxglove is not <prompt>"),
+        ("提示词狐狸被拒绝", "狐狸", "提示词<prompt>被拒绝"),
+        ("see: a red fox.", "a  red\nfox", "see: <prompt>."),
+        (r"see: a\nred\nfox.", "a\nred\nfox", "see: <prompt>."),
+        (r'"a \"red\" fox"', 'a "red" fox', '"<prompt>"'),
+        (r"\u72d0\u72f8!", "狐狸", "<prompt>!"),
+        (f"it begins {LONG[:30]}…", LONG, "it begins <prompt>…"),
+        (f"it ends {LONG[30:]}.", LONG, "it ends <prompt>."),
+        ("QUIET-HARBOUR_AT_DAWN", LONG, "<prompt>"),
+        (f"{LONG[:22]} … {LONG[32:50]}.", LONG, "<prompt> …  <prompt> ."),
+        (f"{LONG} {LONG}", LONG, "<prompt> <prompt>"),
+        ("nothing of it", LONG, "nothing of it"),
+        ("all * (of) [it]?", "* (of) [it]?", "all <prompt>"),
+        ("", "a fox", ""),
+        ("some words", "   ", "some words"),
+        ("some words", "", "some words"),
+    ],
+)
+def test_words_that_quote_a_hidden_prompt_say_so_instead(text: str, prompt: str, safe: str) -> None:
+    assert without_prompt(text, prompt) == safe
+
+
+@pytest.mark.usefixtures("hidden")
+def test_a_prompt_that_was_cut_with_its_message_is_recognised() -> None:
+    prompt = " ".join(f"{word}{k}" for k, word in enumerate(["boat", "harbour", "dawn"] * 60))
+    text = shown(f"refused: {prompt}", 300)
+    assert without_prompt(text, prompt) == "refused: <prompt>…"
+
+
+@settings(max_examples=200, deadline=None)
+@given(WORDS, WORDS, WORDS, st.sampled_from([str, repr, json.dumps, shown, str.upper]))
+def test_no_quotation_is_left_whatever_stands_around_it(
+    before: str, prompt: str, after: str, quoted: Any
+) -> None:
+    assume(prompt.strip() and prompt.split() == prompt.strip().split(" "))
+    hide_prompts()
+    try:
+        left = without_prompt(f"{before} {quoted(prompt)} {after}", prompt)
+    finally:
+        hide_prompts(hide=False)
+    letters = [c for c in prompt if c.isalnum()]
+    if len(letters) >= 12:
+        rest = "".join(c for c in left.replace("<prompt>", "") if c.isalnum()).casefold()
+        assume("".join(letters).casefold() not in (before + after).casefold())
+        assert "".join(letters).casefold() not in rest
+
+
+@settings(max_examples=100, deadline=None)
+@given(WORDS, st.text("0123456789 ", min_size=1, max_size=60))
+def test_words_that_share_nothing_with_the_prompt_stay(text: str, prompt: str) -> None:
+    assume(prompt.strip())
+    hide_prompts()
+    try:
+        assert without_prompt(text, prompt) == text
+    finally:
+        hide_prompts(hide=False)
+
+
+@pytest.mark.usefixtures("hidden")
+@pytest.mark.parametrize("piece", ["a ", "ab", "\n", "\\n", "狐", "(", "<prompt>"])
+def test_long_words_are_cleaned_in_no_time(piece: str) -> None:
+    started = time.process_time()
+    without_prompt((piece * 5000)[:5000], (piece * 1500)[:1500])
+    without_prompt((piece * 5000)[:5000], (piece * 1500)[:1499] + "x")
+    assert time.process_time() - started < 1
+
+
+@pytest.mark.usefixtures("hidden")
+def test_an_error_tells_its_story_without_the_prompt() -> None:
+    cause = TransportError("lost: a fox", sent=True)
+    error = InvalidRequestError("'a fox' is not allowed", provider="minimax", status=400)
+    error.__cause__ = cause
+    error.add_note("before that: a fox")
+    error.hide_prompt("a fox")
+    told = "".join(traceback.format_exception(error)) + repr(error) + error.message
+    assert "a fox" not in told
+    assert str(error) == "minimax: '<prompt>' is not allowed (HTTP 400)"
+    assert error.__notes__ == ["before that: <prompt>"]
+    assert isinstance(pickle.loads(pickle.dumps(error)), InvalidRequestError)  # noqa: S301 - ours
+
+
+@pytest.mark.usefixtures("hidden")
+def test_the_frames_that_read_the_prompt_are_forgotten() -> None:
+    def read(reply: str) -> None:
+        raise ImageGenError(f"refused: {reply}")
+
+    def private() -> None:
+        try:
+            read("a fox is not allowed")
+        except ImageGenError as error:
+            error.hide_prompt("a fox")
+            raise
+
+    with pytest.raises(ImageGenError) as caught:
+        private()
+    report = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    assert "read" not in [frame.name for frame in report.stack]
+
+
+def test_an_error_keeps_its_words_where_prompts_are_shown() -> None:
+    error = ImageGenError("'a fox' is not allowed")
+    error.hide_prompt("a fox")
+    assert str(error) == "'a fox' is not allowed"
+    assert not hasattr(error, "__notes__")

@@ -9,6 +9,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, ClassVar, Literal
 
 from attrs import field, frozen
@@ -30,6 +31,7 @@ from imagegen.errors import (
     UnsupportedFeatureError,
 )
 from imagegen.flow import Call, Flow, Reply
+from imagegen.limits import Limits, preset
 from imagegen.pricing import Price
 from imagegen.redaction import Secret, brief, shown, without_query
 from imagegen.request import ImageRequest
@@ -64,7 +66,7 @@ class Translation:
     """A request in one provider's words: the full model id, the whole body, what was changed."""
 
     model: str
-    body: Mapping[str, Any]
+    body: Mapping[str, Any] = field(repr=lambda body: f"<{', '.join(body)}>")
     notices: tuple[Notice, ...] = ()
 
 
@@ -116,6 +118,13 @@ def optional_host(value: str | None) -> str | None:
     return url
 
 
+def _known_limits(backend: Backend, _: object, given: Limits | str | None) -> None:
+    if isinstance(given, str):
+        preset(backend.name, given)
+    elif given is not None and not isinstance(given, Limits):
+        raise ConfigurationError(f"limits must be Limits, not {brief(given)}", field="limits")
+
+
 @frozen(kw_only=True)
 class Backend(ABC):
     """A provider, as imagegen sees it: its account, and how to talk to it.
@@ -123,6 +132,8 @@ class Backend(ABC):
     Args:
         api_key: None takes it from the variable that `key_variable` names.
         base_url: None takes the variable that `host_variable` names, else `default_host`.
+        limits: what the account allows, as `Limits` or the name of a preset such as
+            ``"silver"``; a client keeps to it. None: no limits.
     """
 
     name: ClassVar[str]
@@ -135,18 +146,30 @@ class Backend(ABC):
     prefix: ClassVar[str]
     """Path that every call begins with; tolerated at the end of a base URL."""
     default_model: ClassVar[str]
+    can_find: ClassVar[bool] = False
+    """Whether `find` can look up a job whose submission was not answered."""
 
     api_key: Secret | None = field(default=None, converter=optional_secret)
     base_url: str | None = field(default=None, converter=optional_host)
+    limits: Limits | str | None = field(default=None, validator=_known_limits)
 
     @property
     def host(self) -> str:
         """Scheme, host, port and path prefix of the API, without a trailing slash."""
         return (self.base_url or self.default_host).removesuffix(self.prefix)
 
+    @property
+    def account_limits(self) -> Limits | None:
+        """`limits`, looked up if it is the name of a preset."""
+        return preset(self.name, self.limits) if isinstance(self.limits, str) else self.limits
+
     @abstractmethod
     def images_per_call(self, model: str, request: ImageRequest) -> int:
         """How many pictures one submission can ask for."""
+
+    def model_id(self, model: str, request: ImageRequest) -> str:  # noqa: ARG002 - for families
+        """The provider's own id of the model that *model* stands for with this request."""
+        return model
 
     @abstractmethod
     def translate(self, request: ImageRequest, model: str, terms: Terms) -> Translation:
@@ -168,6 +191,23 @@ class Backend(ABC):
     @abstractmethod
     def settle(self, job: Job) -> Flow[Generation]:
         """Wait for *job* to end."""
+
+    def find(
+        self,
+        request: ImageRequest,  # noqa: ARG002 - for overriders
+        model: str,  # noqa: ARG002 - same
+        since: datetime,  # noqa: ARG002 - same
+        until: datetime,  # noqa: ARG002 - same
+    ) -> Flow[tuple[Job, ...]]:
+        """Ask the provider for jobs of that time that may have come from *request*.
+
+        Free of charge; *model* is the provider's own id. An empty tuple says that there is
+        certainly no such job. Implement it together with `can_find`.
+
+        Raises:
+            ImageGenError: the answer is not certain.
+        """
+        raise UnsupportedFeatureError("there is no list to look into", provider=self.name)
 
 
 class Draft:

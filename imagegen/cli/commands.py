@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,9 @@ from imagegen import __version__
 EPILOG = """Exit status: 0 pictures made; 1 provider or network failure; 2 wrong usage,
 configuration or request; 3 key not accepted; 4 no balance; 5 content refused; 6 rate limit;
 7 out of time; 8 submission sent but its outcome unknown; 9 over --max-cost; 10 only some pictures
-came; 130 interrupted."""
+came; 130 interrupted. After 7, 8, 10 and 130, see `imagegen jobs --help`."""
+JOBS_EPILOG = """Nothing is bought. Exit status: 0 nothing is open any more; 10 something still is;
+otherwise as of `imagegen generate`."""
 
 
 def run() -> int:
@@ -36,8 +40,24 @@ def imagegen() -> None:
 @click.argument("prompt")
 @click.option(
     "--model",
+    "models",
     metavar="PROVIDER:MODEL",
-    help="Such as minimax:image-01 or wavespeed:minimax/image-01.",
+    multiple=True,
+    help="Such as minimax:image-01. Several are a route: the next is tried if one fails.",
+)
+@click.option(
+    "--strategy",
+    type=click.Choice(["order", "cheapest", "fastest"]),
+    default="order",
+    show_default=True,
+    help="Which of several models is tried first.",
+)
+@click.option(
+    "--on-unknown",
+    type=click.Choice(["raise", "reconcile", "spend"]),
+    default="raise",
+    show_default=True,
+    help="If nobody knows whether a submission was accepted: stop, look it up, or pay again.",
 )
 @click.option("-n", "n", type=int, default=1, show_default=True, help="How many pictures.")
 @click.option("--size", metavar="WxH", help="Pixels, such as 1280x720.")
@@ -88,6 +108,12 @@ def imagegen() -> None:
     help="Folder for the pictures; this one by default.",
 )
 @click.option(
+    "--ledger",
+    metavar="FILE",
+    help="Where purchases are written down; else IMAGEGEN_LEDGER, else a file in your folder for "
+    "state. off: nowhere.",
+)
+@click.option(
     "--sandbox", is_flag=True, help="Use the embedded sandbox: no key, no network, no cost."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -96,6 +122,84 @@ def generate(**options: Any) -> None:
     from imagegen.cli.generate import run  # noqa: PLC0415 - `--help` imports no backend
 
     raise SystemExit(run(**options))
+
+
+_LEDGER = click.option(
+    "--ledger",
+    metavar="FILE",
+    help="The ledger; else IMAGEGEN_LEDGER, else a file in your folder for state.",
+)
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+@imagegen.group()
+def jobs() -> None:
+    """Show and finish what was paid for and is still open on the ledger."""
+
+
+@jobs.command("list")
+@_LEDGER
+@click.option("--all", "everything", is_flag=True, help="Show what is finished too.")
+@_JSON
+def list_jobs(**options: Any) -> None:
+    """List what is open: under way, unknown or not saved."""
+    from imagegen.cli.jobs import show  # noqa: PLC0415 - `--help` opens no ledger
+
+    raise SystemExit(show(**options))
+
+
+def _finishing(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that `jobs resume` and `jobs reconcile` share."""
+    out = click.option(
+        "--out",
+        type=click.Path(file_okay=False, path_type=Path),
+        default=Path(),
+        help="Folder for the pictures; this one by default.",
+    )
+    seconds = click.option(
+        "--timeout",
+        type=float,
+        metavar="S",
+        default=300.0,
+        show_default=True,
+        help="Seconds for everything.",
+    )
+    return _LEDGER(out(seconds(_JSON(command))))
+
+
+@jobs.command(epilog=JOBS_EPILOG)
+@_finishing
+def resume(**options: Any) -> None:
+    """Wait for what is open, save it, list what is unknown."""
+    from imagegen.cli.jobs import finish  # noqa: PLC0415 - `--help` opens no ledger
+
+    raise SystemExit(finish(look_up=False, **options))
+
+
+@jobs.command(epilog=JOBS_EPILOG)
+@_finishing
+def reconcile(**options: Any) -> None:
+    """Look up what is unknown, then resume.
+
+    WaveSpeedAI has a list of what it accepted; MiniMax has none. Ten seconds are allowed for the
+    list to show what is new.
+    """
+    from imagegen.cli.jobs import finish  # noqa: PLC0415 - `--help` opens no ledger
+
+    raise SystemExit(finish(look_up=True, **options))
+
+
+@imagegen.command()
+@_LEDGER
+@click.option(
+    "--since", type=click.DateTime(["%Y-%m-%d"]), metavar="YYYY-MM-DD", help="First day, of UTC."
+)
+@_JSON
+def spend(since: datetime | None, **options: Any) -> None:
+    """Add up what was spent, by day, model and currency."""
+    from imagegen.cli.spend import run  # noqa: PLC0415 - `--help` opens no ledger
+
+    raise SystemExit(run(since=since.date() if since else None, **options))
 
 
 @imagegen.command()

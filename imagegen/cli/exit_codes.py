@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import cast
+
 from imagegen.errors import (
+    AllRoutesFailedError,
     AuthenticationError,
     BudgetExceededError,
     ConfigurationError,
@@ -36,5 +40,12 @@ _CODES: dict[type[ImageGenError], int] = {
 
 
 def exit_code(error: ImageGenError) -> int:
-    """Return the status for *error*; 1 where no other is documented."""
+    """Return the status for *error*; 1 where no other is documented.
+
+    For a route, it is that of the gravest: the unknown, else of the model that was tried last.
+    """
+    if isinstance(error, AllRoutesFailedError):
+        several = cast("Sequence[ImageGenError]", error.exceptions)
+        unknown = [each for each in several if each.charged == "unknown"]
+        return exit_code((unknown or several)[-1])
     return next((code for kind, code in _CODES.items() if isinstance(error, kind)), FAILED)

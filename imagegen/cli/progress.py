@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from imagegen.events import Event, Polled, Settled, Submitted
+from imagegen.events import (
+    Event,
+    Failed,
+    FellBack,
+    Polled,
+    Retried,
+    Settled,
+    Submitted,
+    Submitting,
+)
 from imagegen.redaction import shown
 
 if TYPE_CHECKING:
     from imagegen.drivers import Tell
+
+
+_STATUS: Mapping[type[Event], str] = {
+    Submitting: "sent",
+    Submitted: "accepted",
+    Failed: "failed",
+    Settled: "settled",
+}
 
 
 @contextmanager
@@ -51,12 +68,14 @@ def display(n: int, label: str) -> Generator[Tell]:
 
 def _status(event: Event) -> str:
     match event:
-        case Submitted():
-            return "accepted"
         case Polled(status=status):
             return shown(status, 20)
-        case Settled():
-            return "settled"
+        case Retried(wait=wait):
+            return f"refused for now, again after {wait:.0f} s"
+        case FellBack(to=to):
+            return f"turning to {to}"
+        case _:
+            return _STATUS[type(event)]
 
 
 def _ignore(_: Event) -> None:

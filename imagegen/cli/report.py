@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import click
 from attrs import asdict, frozen
 
 from imagegen.cli import exit_codes
-from imagegen.errors import ConfigurationError, ImageGenError
+from imagegen.errors import AllRoutesFailedError, ConfigurationError, ImageGenError
 from imagegen.redaction import printable
 from imagegen.result import Attempt, Cost, GeneratedImage, Generation, ImageFailure
 
@@ -31,55 +33,119 @@ class Delivery:
         """The command's exit status."""
         if isinstance(self.problem, KeyboardInterrupt):
             return exit_codes.INTERRUPTED
-        whole = not (self.problem or self.generation.failures or None in self.paths)
+        whole = self.complete and not self.generation.failures
         return exit_codes.OK if whole else exit_codes.PARTIAL
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything that came is saved."""
+        return self.problem is None and None not in self.paths
+
+    @property
+    def final(self) -> bool:
+        """Whether what is not saved is gone for good: its URL is dead by the provider's word."""
+        now = datetime.now(UTC)
+        return all(
+            path or (image.expires_at and image.expires_at < now)
+            for image, path in zip(self.generation.images, self.paths, strict=True)
+        )
 
 
 class Speaker:
-    """Says what came of the command: results on standard output, errors on standard error."""
+    """Says what came of the command: results on standard output, errors on standard error.
 
-    def __init__(self, *, sandbox: bool, as_json: bool) -> None:
+    *on_ledger* is what `ledgers.options` gives: None where nothing can be finished later.
+    """
+
+    def __init__(
+        self, *, as_json: bool, sandbox: bool = False, on_ledger: str | None = None
+    ) -> None:
         self._sandbox = sandbox
         self._as_json = as_json
+        self._on_ledger = on_ledger
 
     def made(self, delivery: Delivery) -> None:
-        """Tell of the pictures, saved or not."""
+        """Tell of the pictures, saved or not, and how to get those that are missing."""
         generation, paths = delivery.generation, delivery.paths
         if self._as_json:
-            _print(as_json(generation, paths, sandbox=self._sandbox))
+            echo(as_json(generation, paths, sandbox=self._sandbox))
         else:
-            _print("\n".join(as_lines(generation, paths, sandbox=self._sandbox)))
+            echo("\n".join(as_lines(generation, paths, sandbox=self._sandbox)))
         if delivery.problem:
-            words = str(delivery.problem) or "interrupted"
-            click.echo(f"imagegen: not everything was saved: {words}", err=True)
+            self.unsaved(delivery.problem)
+        verb = _finishing(delivery)
+        if verb and self._on_ledger is not None:
+            click.echo(f"imagegen: to get what is missing, run {self._jobs(verb)}", err=True)
+
+    def unsaved(self, problem: BaseException) -> None:
+        """Tell why pictures that came are not in the folder."""
+        words = self.told(str(problem)) or "interrupted"
+        click.echo(f"imagegen: not everything was saved: {words}", err=True)
 
     def failed(self, error: ImageGenError) -> None:
         """Tell why there are none."""
         if isinstance(error, ConfigurationError) and error.field == "api_key":
             error.advice += ". To try it without a key, add --sandbox"
+        open_ended = isinstance(error, AllRoutesFailedError) and error.charged == "unknown"
+        if open_ended and self._on_ledger is not None:
+            error.advice = f"To look up what is unknown, run {self._jobs('reconcile')}"
         if self._as_json:
-            _print(error_as_json(error, sandbox=self._sandbox))
+            echo(dumps({"sandbox": self._sandbox, "error": self.error_as_dict(error)}))
             return
-        click.echo(f"imagegen: {_in_options(str(error))}", err=True)
-        self._notes(error)
+        click.echo(f"imagegen: {self.told(str(error))}", err=True)
+        for note in self._notes(error):
+            click.echo(note, err=True)
 
     def interrupted(self, interruption: BaseException) -> None:
         """Tell what goes on without us."""
+        notes = self._notes(interruption)
+        if notes and self._on_ledger is not None:
+            resume, reconcile = self._jobs("resume"), self._jobs("reconcile")
+            notes.append(f"{resume} finishes what was accepted, {reconcile} also looks up the rest")
         if self._as_json:
-            stand_in = ImageGenError("interrupted")
-            for note in getattr(interruption, "__notes__", ()):
-                stand_in.add_note(note)
-            _print(error_as_json(stand_in, sandbox=self._sandbox, kind="KeyboardInterrupt"))
+            error = error_as_dict(ImageGenError("interrupted"), kind="KeyboardInterrupt")
+            echo(dumps({"sandbox": self._sandbox, "error": {**error, "notes": notes}}))
             return
-        click.echo("imagegen: interrupted", err=True)
-        self._notes(interruption)
+        for line in ("imagegen: interrupted", *notes):
+            click.echo(line, err=True)
 
-    def _notes(self, error: BaseException) -> None:
-        for note in getattr(error, "__notes__", ()):
-            click.echo(printable(note), err=True)
+    def error_as_dict(self, error: ImageGenError) -> dict[str, Any]:
+        """Why nothing came, in the words of the command."""
+        fields = error_as_dict(error)
+        return {**fields, "message": self.told(fields["message"]), "notes": self._notes(error)}
+
+    def told(self, text: str) -> str:
+        """A message of the library, in the words of the command."""
+        for words, option in {**self._jobs_in_words(), **_OPTIONS}.items():
+            text = text.replace(words, option)
+        return text
+
+    def _notes(self, error: BaseException) -> list[str]:
+        return [printable(self.told(note)) for note in getattr(error, "__notes__", ())]
+
+    def _jobs(self, verb: str) -> str:
+        return f"imagegen jobs {verb}{self._on_ledger}"
+
+    def _jobs_in_words(self) -> dict[str, str]:
+        if self._on_ledger is None:
+            return _IN_PYTHON
+        return {
+            "ask again with client.result(error.job)": f"run {self._jobs('resume')}",
+            "client.result(job) can still ask for it": f"{self._jobs('resume')} waits for it",
+            "let client.reconcile() do it": f"run {self._jobs('reconcile')}",
+        }
 
 
-def _print(text: str) -> None:
+def _finishing(delivery: Delivery) -> str | None:
+    """The verb of `imagegen jobs` that may bring what is missing; None if nothing can."""
+    failures = [failure for failure in delivery.generation.failures if failure.charged != "no"]
+    if any(failure.error == "SubmissionUnknownError" for failure in failures):
+        return "reconcile"
+    goes_on = any(failure.error == "DeadlineExceededError" for failure in failures)
+    return "resume" if goes_on or not delivery.complete else None
+
+
+def echo(text: str) -> None:
     """Write to standard output; if that fails, say so: what is saved is saved."""
     try:
         click.echo(text)
@@ -93,57 +159,60 @@ _OPTIONS = {
     "max_cost=": "--max-cost ",
     "max_cost": "--max-cost",
     ", or give the backend an api_key": "",
-    "client.result(error.job)": "client.result(error.job) in Python",
     'role="source"': "--source",
     'role="character"': "--reference",
+    'model="provider:model"': "--model PROVIDER:MODEL",
+    "Route: models must be": "--model must be",
+    'on_unknown="reconcile"': "--on-unknown reconcile",
+    "Give the client one: Client(ledger=Ledger())": "Name one with --ledger",
+    "The Generation still holds the pictures: save them elsewhere": (
+        "The provider still has the pictures: name another folder with --out"
+    ),
 }
-
-
-def _in_options(text: str) -> str:
-    """A message of the library, in the words of the command."""
-    for words, option in _OPTIONS.items():
-        text = text.replace(words, option)
-    return text
+_IN_PYTHON = {
+    "client.result(error.job)": "client.result(error.job) in Python",
+    "client.result(job)": "client.result(job) in Python",
+    ", or let client.reconcile() do it": "",
+}
+"""What the library advises and the command, without a ledger, cannot do."""
 
 
 def as_json(generation: Generation, paths: Sequence[Path | None], *, sandbox: bool) -> str:
     """The object that `--json` prints; an interface, documented in docs/cli.md."""
+    return dumps({"sandbox": sandbox, **made_as_dict(generation, paths)})
+
+
+def made_as_dict(generation: Generation, paths: Sequence[Path | None]) -> dict[str, Any]:
+    """What came of a request, and where it was saved."""
     pairs = zip(generation.images, paths, strict=True)
-    return _dumps(
-        {
-            "sandbox": sandbox,
-            "provider": generation.provider,
-            "model": generation.model,
-            "images": [_image(image, path) for image, path in pairs],
-            "cost": _cost(generation.cost),
-            "failures": [_failure(failure) for failure in generation.failures],
-            "notices": [asdict(notice) for notice in generation.notices],
-            "attempts": [_attempt(attempt) for attempt in generation.attempts],
-            "job": generation.job.id if generation.job else None,
-        }
-    )
+    return {
+        "provider": generation.provider,
+        "model": generation.model,
+        "images": [_image(image, path) for image, path in pairs],
+        "cost": cost_as_dict(generation.cost),
+        "failures": [_failure(failure) for failure in generation.failures],
+        "notices": [asdict(notice) for notice in generation.notices],
+        "attempts": [_attempt(attempt) for attempt in generation.attempts],
+        "job": generation.job.id if generation.job else None,
+    }
 
 
-def error_as_json(error: ImageGenError, *, sandbox: bool, kind: str | None = None) -> str:
-    """The object that `--json` prints when nothing came."""
-    return _dumps(
-        {
-            "sandbox": sandbox,
-            "error": {
-                "type": kind or type(error).__name__,
-                "message": str(error),
-                "provider": error.provider,
-                "model": error.model,
-                "field": error.field,
-                "charged": error.charged,
-                "code": error.code,
-                "status": error.status,
-                "request_id": error.request_id,
-                "job": error.job.id if error.job else None,
-                "notes": list(getattr(error, "__notes__", ())),
-            },
-        }
-    )
+def error_as_dict(error: ImageGenError, kind: str | None = None) -> dict[str, Any]:
+    """Why nothing came."""
+    return {
+        "type": kind or type(error).__name__,
+        "message": str(error),
+        "provider": error.provider,
+        "model": error.model,
+        "field": error.field,
+        "charged": error.charged,
+        "code": error.code,
+        "status": error.status,
+        "request_id": error.request_id,
+        "job": error.job.id if error.job else None,
+        "notes": list(getattr(error, "__notes__", ())),
+        "attempts": [_attempt(attempt) for attempt in error.attempts],
+    }
 
 
 def as_lines(generation: Generation, paths: Sequence[Path | None], *, sandbox: bool) -> list[str]:
@@ -188,7 +257,8 @@ def _image(image: GeneratedImage, path: Path | None) -> dict[str, Any]:
     }
 
 
-def _cost(cost: Cost) -> dict[str, Any]:
+def cost_as_dict(cost: Cost) -> dict[str, Any]:
+    """Money, and what it rests on."""
     return {"amount": cost.amount, "currency": cost.currency, "basis": cost.basis}
 
 
@@ -199,9 +269,13 @@ def _failure(failure: ImageFailure) -> dict[str, Any]:
 
 def _attempt(attempt: Attempt) -> dict[str, Any]:
     fields: dict[str, Any] = asdict(attempt, recurse=False)
-    return {**fields, "cost": _cost(attempt.cost)}
+    return {**fields, "cost": cost_as_dict(attempt.cost)}
 
 
-def _dumps(value: dict[str, Any]) -> str:
-    """Amounts and moments become strings, so that no digit is lost."""
-    return json.dumps(value, ensure_ascii=False, indent=2, default=str)
+def dumps(value: dict[str, Any]) -> str:
+    """Write *value*; amounts and moments become strings, so that no digit is lost."""
+    return json.dumps(value, ensure_ascii=False, indent=2, default=_text)
+
+
+def _text(value: object) -> str:
+    return f"{value:f}" if isinstance(value, Decimal) else str(value)

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from imagegen.client.aio import AsyncClient
-from imagegen.client.base import TIMEOUT, Fit, Money, Unsupported
+from imagegen.client.base import TIMEOUT, Fit, Model, Money, Unsupported
 from imagegen.client.blocking import Client
 from imagegen.request import ImageRequest, Output, ReferenceImage, Size
 from imagegen.result import Generation
 
-__all__ = ["AsyncClient", "Client", "Fit", "Money", "Unsupported", "generate"]
+__all__ = ["AsyncClient", "Client", "Fit", "Model", "Money", "Unsupported", "generate"]
 
 
 class RequestFields(TypedDict, total=False):
@@ -35,7 +35,7 @@ class RequestFields(TypedDict, total=False):
 def generate(
     prompt: str,
     *,
-    model: str | None = None,
+    model: Model | None = None,
     timeout: float = TIMEOUT,
     max_cost: Money | None = None,
     fit: Fit = "strict",

@@ -5,30 +5,37 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from imagegen import orders
 from imagegen.backends.base import Backend, Terms
 from imagegen.client.base import (
     SIDE_BY_SIDE,
     TIMEOUT,
+    USUAL,
     BaseClient,
     Fit,
+    Model,
     Money,
     Unsupported,
-    Watch,
     saved,
 )
+from imagegen.client.watch import Watch
 from imagegen.drivers import AsyncDriver, Clock, Tell
 from imagegen.errors import ImageGenError
-from imagegen.flow import Flow
-from imagegen.orders import Outcome
+from imagegen.events import Event
+from imagegen.flow import Done, Flow, advance
+from imagegen.orders import Batch, Outcome, Plan
+from imagegen.policy import Retries
+from imagegen.recovery import Reconciliation
 from imagegen.request import ImageRequest
 from imagegen.result import Generation, Job
 from imagegen.side_by_side import tasks_side_by_side
 
 if TYPE_CHECKING:
     import httpx
+
+    from imagegen.ledger import Budget, Ledger
 
 T = TypeVar("T")
 
@@ -41,69 +48,102 @@ class AsyncClient(BaseClient):
         backends: Sequence[Backend] | None = None,
         *,
         timeout: float = TIMEOUT,
+        retries: Retries | None = USUAL,
+        ledger: Ledger | None = None,
+        budget: Budget | Money | None = None,
         on_event: Tell | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Clock | None = None,
     ) -> None:
-        super().__init__(backends, timeout, clock, on_event)
+        super().__init__(
+            backends,
+            timeout=timeout,
+            retries=retries,
+            ledger=ledger,
+            budget=budget,
+            on_event=on_event,
+            clock=clock,
+        )
         self._driver = AsyncDriver(self._accounts, self._clock, transport)
 
     async def generate(
         self,
         request: ImageRequest | str,
         *,
-        model: str | None = None,
+        model: Model | None = None,
         timeout: float | None = None,
         max_cost: Money | None = None,
         fit: Fit = "strict",
         unsupported: Unsupported = "error",
     ) -> Generation:
         """See `Client.generate`."""
-        made = self._order(request, model, max_cost, Terms(fit, unsupported))
-        flows = made.generations(self._trusted)
-        return made.joined(await self._run(flows, timeout, submissions=len(flows)))
+        deadline, terms = self._deadline(timeout), Terms(fit, unsupported)
+        plan = self._generating(request, model, max_cost, terms, deadline)
+        return await self._perform(plan, deadline)
 
     async def submit(
         self,
         request: ImageRequest | str,
         *,
-        model: str | None = None,
+        model: Model | None = None,
         timeout: float | None = None,
         max_cost: Money | None = None,
         fit: Fit = "strict",
         unsupported: Unsupported = "error",
     ) -> Job:
         """See `Client.submit`."""
-        made = self._order(request, model, max_cost, Terms(fit, unsupported))
-        flows = made.jobs()
-        return made.joined_jobs(await self._run(flows, timeout, submissions=len(flows)))
+        deadline, terms = self._deadline(timeout), Terms(fit, unsupported)
+        plan = self._submitting(request, model, max_cost, terms, deadline)
+        return await self._perform(plan, deadline)
 
     async def result(self, job: Job, *, timeout: float | None = None) -> Generation:
         """See `Client.result`."""
-        flows, made = self._resumed(job)
-        return made.joined(await self._run(flows, timeout))
+        return await self._perform(self._resuming(job), self._deadline(timeout))
+
+    async def reconcile(
+        self, *, look_up: bool = True, timeout: float | None = None
+    ) -> Reconciliation:
+        """See `Client.reconcile`."""
+        return await self._perform(self._reconciling(look_up=look_up), self._deadline(timeout))
 
     async def fetch(self, generation: Generation, *, timeout: float | None = None) -> Generation:
         """See `Client.fetch`."""
-        return orders.fetched(generation, await self._run(self._fetching(generation), timeout))
+        plan = self._fetching(generation)
+        return orders.fetched(generation, await self._perform(plan, self._deadline(timeout)))
 
     async def save(
         self, generation: Generation, directory: str | Path, *, timeout: float | None = None
     ) -> list[Path]:
         """See `Client.save`."""
-        outcomes = await self._run(self._fetching(generation), timeout)
-        return await asyncio.to_thread(saved, generation, outcomes, Path(directory))
+        outcomes = await self._perform(self._fetching(generation), self._deadline(timeout))
+        paths = await asyncio.to_thread(saved, generation, outcomes, Path(directory))
+        self._saved(generation)
+        return paths
 
-    async def _run(
-        self, flows: Sequence[Flow[T]], timeout: float | None, *, submissions: int = 0
-    ) -> list[Outcome[T]]:
-        deadline, watch = (
-            self._deadline(timeout),
-            Watch(self._on_event, submissions),
-        )
+    async def _perform(self, plan: Plan[T], deadline: float) -> T:
+        watch = Watch(self._on_event)
+        try:
+            step = advance(plan)
+            while not isinstance(step, Done):
+                step = advance(plan, await self._carried_out(step, deadline, watch))
+        except ImageGenError:
+            raise
+        except BaseException as interruption:
+            plan.close()
+            watch.note_on(interruption)
+            raise
+        return step.value
+
+    async def _carried_out(
+        self, step: Batch[Any] | Event, deadline: float, watch: Watch
+    ) -> list[Outcome[Any]] | None:
+        if not isinstance(step, Batch):
+            watch.tell(step)
+            return None
+        watch.submissions += len(step.flows) if step.paid else 0
         most = asyncio.Semaphore(SIDE_BY_SIDE)
 
-        async def one(flow: Flow[T]) -> Outcome[T]:
+        async def one(flow: Flow[Any]) -> Outcome[Any]:
             async with most:
                 started = self._clock.monotonic()
                 try:
@@ -112,15 +152,12 @@ class AsyncClient(BaseClient):
                     return Outcome(None, error, self._clock.monotonic() - started)
                 return Outcome(value, None, self._clock.monotonic() - started)
 
-        try:
-            return await tasks_side_by_side([one(flow) for flow in flows])
-        except BaseException as interruption:
-            watch.note_on(interruption)
-            raise
+        return await tasks_side_by_side([one(flow) for flow in step.flows])
 
     async def close(self) -> None:
         """Close the connections."""
         await self._driver.close()
+        self._close_ledger()
 
     async def __aenter__(self) -> Self:
         return self

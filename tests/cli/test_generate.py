@@ -103,7 +103,7 @@ def test_json_is_one_object_with_the_documented_fields(run: Run, model: str) -> 
         (None, "wrong-key", 3),
         (Fault("insufficient_balance"), "right-key", 4),
         (Fault("moderated"), "right-key", 5),
-        (Fault("rate_limit"), "right-key", 6),
+        (Fault("rate_limit", times=None), "right-key", 6),
         (Fault("drop", accepted=True), "right-key", 8),
         (Fault("code", code=1024, provider="minimax"), "right-key", 1),
     ],
@@ -114,10 +114,10 @@ def test_the_exit_status_says_why(  # noqa: PLR0917 - three parameters, two fixt
     run: Run, served: Sandbox, model: str, fault: Fault | None, key: str, status: int
 ) -> None:
     if status == 1 and model.startswith("wavespeed"):
-        fault = Fault("code", code=500, status=500)
+        fault = Fault("code", code=500, status=500, times=None)
     if fault:
         served.inject(fault)
-    result = run("a fox", "--model", model, **pointed_at(served, key))
+    result = run("a fox", "--model", model, "--timeout", "3", **pointed_at(served, key))
     assert result.exit_code == status, result.output
     assert result.stdout == ""
     assert result.stderr.startswith("imagegen: ")

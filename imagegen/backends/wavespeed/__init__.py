@@ -8,6 +8,7 @@ its official clients do.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, ClassVar
 from urllib.parse import quote
 
@@ -21,6 +22,7 @@ from imagegen.backends.base import (
     submit_once,
 )
 from imagegen.backends.wavespeed.catalogue import advice_on_model, listed
+from imagegen.backends.wavespeed.lookup import found
 from imagegen.backends.wavespeed.predictions import Prediction, outcome, polled, submitted
 from imagegen.backends.wavespeed.translation import FAMILY, full_model_id, translate
 from imagegen.errors import (
@@ -85,6 +87,7 @@ class WaveSpeed(Backend):
     default_host: ClassVar[str] = HOST
     prefix: ClassVar[str] = "/api/v3"
     default_model: ClassVar[str] = FAMILY
+    can_find: ClassVar[bool] = True
 
     sync_mode: bool = False
     first_poll: float = field(default=2.0, validator=_within(0.01, 3600))
@@ -102,6 +105,10 @@ class WaveSpeed(Backend):
         full = full_model_id(model, request)
         entry = listed(full)
         return list_price(self.name, full) or (entry.price if entry else None)
+
+    def model_id(self, model: str, request: ImageRequest) -> str:
+        """For a family, its member for this request."""
+        return full_model_id(model, request)
 
     def translate(self, request: ImageRequest, model: str, terms: Terms) -> Translation:
         """Say *request* as the body of POST /api/v3/{model}."""
@@ -145,6 +152,12 @@ class WaveSpeed(Backend):
         """
         with attached(job):
             return (yield from self._poll(job))
+
+    def find(
+        self, request: ImageRequest, model: str, since: datetime, until: datetime
+    ) -> Flow[tuple[Job, ...]]:
+        """Look into the list of predictions of the last seven days."""
+        return (yield from found(self.host, self.name, model, request, since, until))
 
     def _poll(self, job: Job) -> Flow[Generation]:
         wait, failures = self.first_poll, 0

@@ -1,0 +1,93 @@
+"""The ledger, as flows use it.
+
+Before a submission leaves, its intent must be written, or it does not leave. After that, a ledger
+that cannot be written must not cost a picture that is paid for: that is logged, and work goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+from imagegen.errors import ConfigurationError, DeadlineExceededError, ImageGenError
+from imagegen.flow import Flow, awaited
+from imagegen.outcomes import ending
+from imagegen.result import Generation, Job
+
+if TYPE_CHECKING:
+    from imagegen.ledger import Budget, Entry, Ledger
+
+logger = logging.getLogger("imagegen")
+
+
+class Books:
+    """A client's ledger and budget; without a ledger, nothing is written."""
+
+    def __init__(self, ledger: Ledger | None, budget: Budget | None) -> None:
+        self._ledger = ledger
+        self._budget = budget
+
+    def intended(self, entry: Entry | None) -> Flow[None]:
+        """Write that *entry* is about to be bought.
+
+        Raises:
+            BudgetExceededError: the budget does not allow it.
+            ConfigurationError: the ledger cannot be written.
+        """
+        if self._ledger is None or entry is None:
+            return
+        try:
+            yield from awaited(self._ledger.intend(entry, self._budget))
+        except BaseException:
+            # The writing may have been too late only for us.
+            self._ledger.refused(entry.id, ConfigurationError("nothing was sent"))
+            raise
+
+    def accepted(self, entry: Entry | None, job: Job) -> Flow[None]:
+        """Write down the job, and, if it came settled, what it brought."""
+        if self._ledger is None or entry is None:
+            return
+        written = self._ledger.submitted(entry.id, job)
+        if job.settled:
+            written = self._ledger.settled(entry.id, job.settled)
+        yield from _written(written)
+
+    def failed(self, entry: Entry | None, error: ImageGenError) -> Flow[None]:
+        """Write how a submission that brought no job to wait for ended."""
+        if self._ledger is None or entry is None:
+            return
+        if error.job:
+            self._ledger.submitted(entry.id, error.job)
+        match ending(error):
+            case "ambiguous":
+                written = self._ledger.unknown(entry.id, error)
+            case "accepted":
+                return
+            case _ if error.charged == "no" and error.job is None:
+                written = self._ledger.refused(entry.id, error)
+            case _:
+                written = self._ledger.settled(entry.id, error)
+        yield from _written(written)
+
+    def interrupted(self, entry: Entry | None, interruption: BaseException) -> None:
+        """Write, without waiting, that nobody listened to the answer."""
+        if self._ledger and entry:
+            self._ledger.unknown(entry.id, interruption)
+
+    def settled(self, job: Job, outcome: Generation | ImageGenError) -> Flow[None]:
+        """Write what came of *job*, unless it goes on."""
+        if self._ledger is None or (
+            isinstance(outcome, ImageGenError) and ending(outcome) != "definite"
+        ):
+            return
+        yield from _written(self._ledger.settled(job, outcome))
+
+
+def _written(future: Future[Any]) -> Flow[None]:
+    try:
+        yield from awaited(future)
+    except DeadlineExceededError:
+        logger.warning("time is up before the ledger was written; the writing goes on")
+    except ImageGenError as error:
+        logger.error("the ledger could not be written: %s", error)  # noqa: TRY400 - no traceback wanted

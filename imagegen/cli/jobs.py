@@ -1,0 +1,213 @@
+"""`imagegen jobs`: what is open on the ledger, and finishing it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import click
+from attrs import frozen
+
+from imagegen.cli import exit_codes
+from imagegen.cli.columns import columns, counted, money
+from imagegen.cli.generate import deliver
+from imagegen.cli.ledgers import options, required
+from imagegen.cli.report import (
+    Delivery,
+    Speaker,
+    as_lines,
+    cost_as_dict,
+    dumps,
+    echo,
+    made_as_dict,
+)
+from imagegen.client import Client
+from imagegen.errors import ImageGenError
+from imagegen.files import require_writable
+from imagegen.ledger import Entry, Ledger
+from imagegen.recovery import Reconciliation
+from imagegen.result import Generation
+
+_HEADS = ("state", "started (UTC)", "model", "pictures", "price", "job or entry")
+_STATES = {"intent": "being sent", "submitted": "accepted"}
+
+
+def show(*, ledger: str | None, everything: bool, as_json: bool) -> int:
+    """Print the entries that are open, or all of them, and return the exit status."""
+    say = Speaker(as_json=as_json)
+    try:
+        with required(ledger) as book:
+            book.abandoned().result()
+            entries = book.entries().result()
+    except ImageGenError as error:
+        say.failed(error)
+        return exit_codes.exit_code(error)
+    shown = [entry for entry in entries if everything or _is_open(entry)]
+    if as_json:
+        echo(dumps({"entries": [_entry(entry) for entry in shown]}))
+    else:
+        echo(_table(shown) if shown else "nothing is open")
+        _advise(shown, options(ledger) or "")
+    return exit_codes.OK
+
+
+def finish(*, ledger: str | None, look_up: bool, out: Path, timeout: float, as_json: bool) -> int:
+    """Collect what is open, save it, say what came of it, and return the exit status."""
+    say = Speaker(as_json=as_json, on_ledger=options(ledger))
+    end = time.monotonic() + timeout
+    try:
+        require_writable(out)
+        with required(ledger) as book, closing(Client(ledger=book)) as client:
+            report = client.reconcile(look_up=look_up, timeout=timeout)
+            finished = Finished(report, _delivered(client, book, report.generations, out, end))
+    except ImageGenError as error:
+        say.failed(error)
+        return exit_codes.exit_code(error)
+    except KeyboardInterrupt as interruption:
+        say.interrupted(interruption)
+        return exit_codes.INTERRUPTED
+    echo(dumps(finished.as_dict(say)) if as_json else "\n".join(finished.as_lines(say)))
+    if finished.problem:
+        say.unsaved(finished.problem)
+    if report.unknown and not look_up and not as_json:
+        _advise(report.unknown, options(ledger) or "")
+    return finished.status
+
+
+def _delivered(
+    client: Client, book: Ledger, generations: Iterable[Generation], out: Path, end: float
+) -> list[Delivery]:
+    """Save one result after the other; once that fails, the rest stays open on the ledger."""
+    deliveries: list[Delivery] = []
+    for made in generations:
+        if any(delivery.problem for delivery in deliveries):
+            deliveries.append(Delivery(made, [None] * len(made.images)))
+            continue
+        left = max(end - time.monotonic(), 1.0)
+        deliveries.append(deliver(client, book, made, out, left))
+    return deliveries
+
+
+@frozen
+class Finished:
+    """What a reconciliation brought, and where it was saved."""
+
+    report: Reconciliation
+    deliveries: Sequence[Delivery] = ()
+
+    @property
+    def problem(self) -> BaseException | None:
+        """What went wrong in saving."""
+        return next((each.problem for each in self.deliveries if each.problem), None)
+
+    @property
+    def status(self) -> int:
+        """The command's exit status."""
+        if isinstance(self.problem, KeyboardInterrupt):
+            return exit_codes.INTERRUPTED
+        left = (self.report.errors, self.report.unknown, self.report.running)
+        whole = not any(left) and all(each.complete for each in self.deliveries)
+        return exit_codes.OK if whole else exit_codes.PARTIAL
+
+    def as_dict(self, say: Speaker) -> dict[str, Any]:
+        """The object that `--json` prints; an interface, documented in docs/cli.md."""
+        report = self.report
+        return {
+            "generations": [made_as_dict(each.generation, each.paths) for each in self.deliveries],
+            "errors": [say.error_as_dict(error) for error in report.errors],
+            "adopted": [_entry(entry) for entry in report.adopted],
+            "absent": [_entry(entry) for entry in report.absent],
+            "unknown": [_entry(entry) for entry in report.unknown],
+            "running": [_entry(entry) for entry in report.running],
+        }
+
+    def as_lines(self, say: Speaker) -> list[str]:
+        """The lines that a person reads."""
+        lines = [
+            line
+            for each in self.deliveries
+            for line in as_lines(each.generation, each.paths, sandbox=False)
+        ]
+        lines += [f"no result: {say.told(str(error))}" for error in self.report.errors]
+        several = {
+            "found at the provider": self.report.adopted,
+            "never accepted, nothing was paid": self.report.absent,
+            "unknown, may be billed": self.report.unknown,
+            "another process is at work on it": self.report.running,
+        }
+        for kind, entries in several.items():
+            lines += [f"{kind}: {_named(entry)}" for entry in entries]
+        return lines or ["nothing is open"]
+
+
+def _is_open(entry: Entry) -> bool:
+    return entry.state in ("intent", "submitted", "unknown") or _state(entry) == "not saved"
+
+
+def _state(entry: Entry) -> str:
+    """The state, in words for a person: what of a settled entry is left to do."""
+    if entry.state != "settled":
+        return _STATES.get(entry.state, entry.state)
+    settled = entry.job.settled if entry.job else None
+    if not (settled and settled.images):
+        return "failed"
+    return "done" if entry.collected else "not saved"
+
+
+def _named(entry: Entry) -> str:
+    job = f"job {entry.job.id}" if entry.job and entry.job.id else f"entry {entry.id}"
+    when = f"{entry.started_at:%Y-%m-%d %H:%M:%S} UTC"
+    pictures = counted(entry.n, "picture")
+    return f"{entry.provider}:{entry.model}, {pictures}, {when}, {job}"
+
+
+def _table(entries: Sequence[Entry]) -> str:
+    return columns(
+        _HEADS,
+        [
+            (
+                _state(entry),
+                f"{entry.started_at:%Y-%m-%d %H:%M:%S}",
+                f"{entry.provider}:{entry.model}",
+                entry.n,
+                money(entry.reserved.amount, entry.reserved.currency),
+                (entry.job.id if entry.job else "") or entry.id,
+            )
+            for entry in entries
+        ],
+    )
+
+
+def _advise(entries: Sequence[Entry], at: str) -> None:
+    """Say what to do about *entries* that are open; not among the results, which may be piped."""
+    states = {_state(entry) for entry in entries}
+    if states & {"accepted", "not saved"}:
+        click.echo(
+            f"imagegen: to wait for them and save them, run imagegen jobs resume{at}", err=True
+        )
+    if "unknown" in states:
+        words = "to look up what is unknown, where the provider has a list, run"
+        click.echo(f"imagegen: {words} imagegen jobs reconcile{at}", err=True)
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    return {
+        "id": entry.id,
+        "state": entry.state,
+        "provider": entry.provider,
+        "model": entry.model,
+        "n": entry.n,
+        "images": entry.images,
+        "reserved": cost_as_dict(entry.reserved),
+        "cost": cost_as_dict(entry.cost),
+        "job": entry.job.id if entry.job else None,
+        "error": entry.error,
+        "message": entry.message,
+        "request_id": entry.request_id,
+        "started_at": entry.started_at,
+        "updated_at": entry.updated_at,
+        "collected": entry.collected,
+    }

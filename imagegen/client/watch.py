@@ -1,0 +1,48 @@
+"""What a client sees of a call under way: events to pass on, and jobs to name if it is cut off."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from imagegen.drivers import Tell
+from imagegen.events import Event, Submitted, log
+from imagegen.result import Job
+
+logger = logging.getLogger("imagegen")
+
+
+class Watch:
+    """Passes events on, and remembers what was accepted, for the case of an interruption."""
+
+    def __init__(self, on_event: Tell | None) -> None:
+        self._on_event = on_event
+        self.submissions = 0
+        """How many flows that buy are or were under way."""
+        self._jobs: list[Job] = []
+        self._stopped = threading.Event()
+
+    def tell(self, event: Event) -> None:
+        """Pass *event* on; a failing listener changes nothing."""
+        if self._stopped.is_set():
+            raise KeyboardInterrupt
+        if isinstance(event, Submitted):
+            self._jobs.append(event.job)
+        log(event)
+        if self._on_event is None:
+            return
+        try:
+            self._on_event(event)
+        except Exception:
+            logger.exception("on_event failed; the call goes on")
+
+    def note_on(self, interruption: BaseException) -> None:
+        """Stop the threads at their next event, and note which jobs go on without us."""
+        self._stopped.set()
+        if self.submissions < 2:
+            return  # the only flow has said it all
+        for job in self._jobs:
+            state = "was settled" if job.settled else "was accepted and may go on"
+            interruption.add_note(f"{job.provider}: job {job.id} {state}")
+        if self.submissions > len(self._jobs):
+            interruption.add_note("other parts of the request were under way and may be billed")

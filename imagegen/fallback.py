@@ -1,0 +1,212 @@
+"""Trying the models of a route one after the other, as a plan that a client carries out."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Generic, TypeVar
+
+from attrs import evolve, frozen
+
+from imagegen.errors import (
+    AllRoutesFailedError,
+    BudgetExceededError,
+    DeadlineExceededError,
+    ImageGenError,
+    ProviderUnavailableError,
+)
+from imagegen.events import FellBack
+from imagegen.health import Health
+from imagegen.orders import Batch, Order, Outcome, Plan, brought, check_cost, errors_in
+from imagegen.outcomes import ending
+from imagegen.policy import NEVER, Retries
+from imagegen.result import Attempt, Cost, Generation
+from imagegen.routing import Candidates, Route
+
+T = TypeVar("T")
+
+NOTHING = Cost(amount=Decimal(0), basis="list-price")
+
+
+@frozen
+class Verb(Generic[T]):
+    """What is done with an order: the flows that buy its parts, and the joining of outcomes."""
+
+    flows: Callable[[Order, Retries], Batch[T]]
+    joined: Callable[[Order, Sequence[Outcome[T]]], T]
+
+
+def report(health: Health, name: str, outcomes: Sequence[Outcome[Any]]) -> None:
+    """Let *health* know how *name* did with one order."""
+    made = [o for o in outcomes if isinstance(o.value, Generation) and o.value.images]
+    if made:
+        health.succeeded(name, max(outcome.seconds for outcome in made))
+    elif any(map(brought, outcomes)):
+        health.released(name)
+    else:
+        error, slowest = errors_in(outcomes)[0], max(outcome.seconds for outcome in outcomes)
+        if isinstance(error, DeadlineExceededError) and ending(error) == "not accepted":
+            health.released(name)  # it was not even asked: our own limits took the time
+        else:
+            health.failed(name, error, slowest)
+
+
+class Fallback(Generic[T]):
+    """One call through *route*: what was tried, what it cost, what is left."""
+
+    def __init__(
+        self,
+        route: Route,
+        verb: Verb[T],
+        health: Health,
+        *,
+        retries: Retries,
+        max_cost: Decimal | None,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._route = route
+        self._verb = verb
+        self._health = health
+        self._retries = retries
+        self._max_cost = max_cost
+        self._chance = chance
+        self._attempts: list[Attempt] = []
+        self._errors: list[ImageGenError] = []
+        self._rejected: list[Generation] = []
+        self._spent: Decimal | None = Decimal(0)
+        """The most that may have been spent so far; None if that cannot be told."""
+
+    def plan(self, orders: Mapping[str, Order | ImageGenError]) -> Plan[T]:
+        """Try the models that have an Order; the others are skipped for the error they have.
+
+        Raises:
+            AllRoutesFailedError: no model made it.
+            ImageGenError: one failed in a way that the route does not turn from.
+        """
+        usable: dict[str, Order] = {}
+        for name, made in orders.items():
+            if isinstance(made, Order):
+                usable[name] = made
+            else:
+                self._skip(name, made)
+        names = Candidates(usable, self._health, self._chance).ranked(self._route)
+        turned: tuple[str, ImageGenError] | None = None
+        for name in names:
+            if not self._admitted(name, usable[name]):
+                continue
+            if turned:
+                turned_from, why = turned
+                yield FellBack(turned_from, name, why)
+            value = yield from self._tried(name, usable[name], last=name == names[-1])
+            if value is not None:
+                return value
+            turned = name, self._errors[-1]
+        raise self._all_failed()
+
+    def _skip(self, name: str, error: ImageGenError) -> None:
+        """Pass a model over, before any call."""
+        provider, _, model = name.partition(":")
+        error.provider, error.model = error.provider or provider, error.model or model
+        skipped = Attempt.failed(
+            error, provider=provider, model=model, n=0, price=NOTHING, seconds=0.0
+        )
+        self._attempts.append(skipped)
+        self._errors.append(error)
+
+    def _admitted(self, name: str, order: Order) -> bool:
+        """Ask the budget, then the model's health; its probe is taken only if it will be used."""
+        try:
+            self._check_cost(order)
+        except BudgetExceededError as error:
+            self._skip(name, error)
+            return False
+        barred = self._health.admit(name)
+        if barred:
+            provider, _, model = name.partition(":")
+            self._skip(name, ProviderUnavailableError(barred, provider=provider, model=model))
+        return barred is None
+
+    def _check_cost(self, order: Order) -> None:
+        if self._max_cost is None:
+            return
+        if self._spent is None:
+            raise BudgetExceededError(
+                f"the cost so far is unknown, so max_cost={self._max_cost} cannot be promised",
+                provider=order.backend.name,
+                model=order.model,
+                field="max_cost",
+            )
+        check_cost(order, max(self._max_cost - self._spent, Decimal(0)))
+
+    def _tried(self, name: str, order: Order, *, last: bool) -> Plan[T | None]:
+        """Buy from one model; None says that the route turns to the next."""
+        batch = self._verb.flows(order, self._retries if last else NEVER)
+        try:
+            outcomes = yield batch
+        except BaseException:
+            self._health.released(name)
+            raise
+        report(self._health, name, outcomes)
+        try:
+            value = self._verb.joined(order, outcomes)
+        except ImageGenError as error:
+            self._turn_from(order, error, errors_in(outcomes))
+            return None
+        return self._wanted(order, value)
+
+    def _turn_from(
+        self, order: Order, error: ImageGenError, parts: Sequence[ImageGenError]
+    ) -> None:
+        """Remember *error*, or raise it if what any part met does not allow another purchase."""
+        self._attempts += error.attempts
+        if any(part.charged != "no" for part in parts):
+            self._add(order.list_cost)
+        if all(map(self._route.turns_from, parts)):
+            self._errors.append(error)
+            return
+        if any(earlier.charged != "no" for earlier in self._errors):
+            self._errors.append(error)
+            raise self._all_failed()
+        for earlier in self._errors:
+            error.add_note(f"before that: {earlier}")
+        error.attempts = tuple(self._attempts)
+        raise error
+
+    def _wanted(self, order: Order, value: T) -> T | None:
+        """The value with the whole story; None if a predicate rejects it."""
+        if not isinstance(value, Generation):
+            return value
+        if self._route.rejects(value):
+            self._attempts += value.attempts
+            self._rejected.append(value)
+            self._add(value.cost if value.cost.amount is not None else order.list_cost)
+            self._errors.append(_unwanted(value))
+            return None
+        costs = [attempt.cost for attempt in self._attempts]
+        return evolve(
+            value,
+            attempts=(*self._attempts, *value.attempts),
+            cost=Cost.total([*costs, value.cost]),
+        )
+
+    def _add(self, cost: Cost) -> None:
+        known = self._spent is not None and cost.amount is not None
+        self._spent = self._spent + cost.amount if known else None  # type: ignore[operator]
+
+    def _all_failed(self) -> AllRoutesFailedError:
+        why = "; ".join(f"{e.provider}:{e.model}: {e.message}" for e in self._errors)
+        failed = AllRoutesFailedError(f"no model of the route made it: {why}", self._errors)
+        failed.attempts = tuple(self._attempts)
+        failed.rejected = tuple(self._rejected)
+        return failed
+
+
+def _unwanted(generation: Generation) -> ImageGenError:
+    return ImageGenError(
+        "it made pictures, which fallback_on rejected",
+        provider=generation.provider,
+        model=generation.model,
+        job=generation.job,
+        charged="yes",
+    )

@@ -1,0 +1,73 @@
+"""How a submission ended, as far as money goes: what repeats or replaces one asks here.
+
+An error's class and `charged` decide; the backends derive both from what was written to the wire
+and what the reply says. What the table does not list is ambiguous: neither repeated nor replaced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from imagegen.errors import (
+    AuthenticationError,
+    BackendError,
+    BudgetExceededError,
+    Charged,
+    ConfigurationError,
+    ContentPolicyError,
+    DeadlineExceededError,
+    ImageGenError,
+    InsufficientBalanceError,
+    InvalidRequestError,
+    JobFailedError,
+    ProviderUnavailableError,
+    RateLimitError,
+    TransportError,
+    UnsupportedFeatureError,
+)
+
+Ending = Literal["not accepted", "definite", "accepted", "ambiguous"]
+"""``"not accepted"``: provably no purchase, and the same request may be accepted later.
+``"definite"``: the provider, or we, said no; or a job ended without pictures.
+``"accepted"``: a job goes on and is paid for. ``"ambiguous"``: nobody knows."""
+
+ENDINGS: Mapping[tuple[type[ImageGenError], Charged], Ending] = {
+    (DeadlineExceededError, "no"): "not accepted",
+    (RateLimitError, "no"): "not accepted",
+    (TransportError, "no"): "not accepted",
+    (AuthenticationError, "no"): "definite",
+    (BackendError, "no"): "definite",
+    (BudgetExceededError, "no"): "definite",
+    (ConfigurationError, "no"): "definite",
+    (ContentPolicyError, "no"): "definite",
+    (ContentPolicyError, "unknown"): "definite",
+    (ContentPolicyError, "yes"): "definite",
+    (InsufficientBalanceError, "no"): "definite",
+    (InvalidRequestError, "no"): "definite",
+    (JobFailedError, "no"): "definite",
+    (JobFailedError, "unknown"): "definite",
+    (ProviderUnavailableError, "no"): "definite",
+    (UnsupportedFeatureError, "no"): "definite",
+}
+
+REPEATABLE: frozenset[type[ImageGenError]] = frozenset(
+    {ProviderUnavailableError, RateLimitError, TransportError}
+)
+"""What passes by itself; repeated only if it also ended without a purchase."""
+
+
+def ending(error: ImageGenError) -> Ending:
+    """Tell how the submission, or the job, that *error* is about ended."""
+    known = ENDINGS.get((type(error), error.charged), "ambiguous")
+    if error.job is None:
+        return "ambiguous" if getattr(error, "sent", False) else known
+    if known != "definite":  # a job refutes that nothing was accepted
+        return "accepted" if error.charged == "yes" else "ambiguous"
+    return known
+
+
+def repeatable(error: ImageGenError) -> bool:
+    """Tell whether the same submission may be made again: it was provably not accepted."""
+    unspent = error.charged == "no" and error.job is None
+    return type(error) in REPEATABLE and unspent and ending(error) in ("not accepted", "definite")
