@@ -21,13 +21,13 @@ from imagegen.download import with_bytes
 from imagegen.errors import (
     DeadlineExceededError,
     ImageGenError,
-    SubmissionUnknownError,
     TransportError,
 )
 from imagegen.events import Failed, Retried, Settled, Submitted, Submitting
 from imagegen.flow import Flow, Pause, awaited
 from imagegen.limits import Limiter, Turn
 from imagegen.orders import Order
+from imagegen.outcomes import ending
 from imagegen.policy import Retries
 from imagegen.request import ImageRequest
 from imagegen.result import Attempt, Generation, Job
@@ -159,7 +159,7 @@ class Buyer:
                 failure = error
             place.left()  # nothing is in flight meanwhile
             attempt = purchase.attempt(failure, self._clock.monotonic())
-            nth = len(purchase.failed) + 1
+            nth = 1 + sum(before.error == attempt.error for before in purchase.failed)
             wait = purchase.conditions.retries.wait(failure, nth, self._chance)
             if wait is None:
                 raise failure
@@ -174,9 +174,10 @@ class Buyer:
         yield from place.entered()
         try:
             return (yield from self._submission(purchase))
-        except SubmissionUnknownError as error:
+        except ImageGenError as error:
             can_find = purchase.order.backend.can_find and purchase.entry is not None
-            if purchase.conditions.on_unknown != "reconcile" or not can_find:
+            reconcile = purchase.conditions.on_unknown == "reconcile" and can_find
+            if ending(error) != "ambiguous" or not reconcile:
                 raise
             return (yield from self._traced(purchase, error))
 
@@ -194,6 +195,7 @@ class Buyer:
         except BaseException as interruption:
             self._books.interrupted(entry, interruption)
             raise
+        job = _named(job, entry)
         with attached(job):
             yield from self._books.accepted(entry, job)
             yield Submitted(job)
@@ -216,11 +218,11 @@ class Buyer:
             until=purchase.conditions.until,
         )
 
-    def _traced(self, purchase: _Purchase, unknown: SubmissionUnknownError) -> Flow[Job]:
+    def _traced(self, purchase: _Purchase, unknown: ImageGenError) -> Flow[Job]:
         """Find the job of a submission without an answer.
 
         Raises:
-            SubmissionUnknownError: it cannot be told.
+            ImageGenError: it cannot be told.
             TransportError: the provider certainly has no such job.
         """
         try:
@@ -286,6 +288,17 @@ class _Place:
         if self._turn:
             self._turn.leave()
             self._turn = None
+
+
+def _named(job: Job, entry: Entry | None) -> Job:
+    """Give a settled job without an id that of its entry, by which it can be found again."""
+    if entry is None or job.id or job.settled is None:
+        return job
+    made = job.settled
+    images = (evolve(i, request_id=i.request_id or entry.id) for i in made.images)
+    attempts = (evolve(a, request_id=a.request_id or entry.id) for a in made.attempts)
+    settled = evolve(made, images=tuple(images), attempts=tuple(attempts))
+    return evolve(job, id=entry.id, settled=settled)
 
 
 def _private(request: ImageRequest, flow: Flow[T]) -> Flow[T]:

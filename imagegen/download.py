@@ -15,6 +15,7 @@ from attrs import evolve
 from imagegen.addresses import is_public_host
 from imagegen.errors import (
     BackendError,
+    DeadlineExceededError,
     ImageGenError,
     MalformedReplyError,
     ProviderUnavailableError,
@@ -63,7 +64,11 @@ def fetched_image(image: GeneratedImage, trusted: Collection[str]) -> Flow[Gener
         return image
     if image.url is None:
         raise MalformedReplyError("this image has neither bytes nor a url", charged="yes")
-    reply = yield from _fetched(image.url, trusted)
+    try:
+        reply = yield from _fetched(image.url, trusted)
+    except (TransportError, DeadlineExceededError) as error:
+        error.charged = "yes"  # the picture is paid for
+        raise
     filled = image.with_data(reply.body)
     if filled is None:
         raise MalformedReplyError(

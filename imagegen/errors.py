@@ -47,6 +47,7 @@ class ImageGenError(Exception):
         code: the provider's own error code.
         field: the request field that is at fault.
         attempts: the submissions that were made or skipped on the way to this error, in order.
+        ongoing: whether `job` goes on at the provider, as far as is known.
     """
 
     default_advice: ClassVar[str] = ""
@@ -78,6 +79,7 @@ class ImageGenError(Exception):
         self.code = code
         self.field = field
         self.attempts: tuple[Attempt, ...] = ()
+        self.ongoing = False
 
     @property
     def message(self) -> str:

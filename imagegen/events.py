@@ -11,6 +11,7 @@ import logging
 from attrs import frozen
 
 from imagegen.errors import ImageGenError
+from imagegen.redaction import shown
 from imagegen.result import Generation, Job
 
 
@@ -88,9 +89,11 @@ def log(event: Event) -> None:
         case Submitting(provider, model, n):
             logger.debug("%s:%s: submitting a request for %d pictures", provider, model, n)
         case Submitted(job):
-            logger.info("%s:%s: accepted as job %s", job.provider, job.model, job.id)
+            named = shown(job.id, 200)
+            logger.info("%s:%s: accepted as job %s", job.provider, job.model, named)
         case Polled(job, status):
-            logger.debug("%s:%s: job %s is %s", job.provider, job.model, job.id, status)
+            named = shown(job.id, 200)
+            logger.debug("%s:%s: job %s is %s", job.provider, job.model, named, shown(status, 40))
         case Retried(provider, model, error, wait):
             words = "%s:%s: not accepted (%s); submitted again after %.1f s"
             logger.warning(words, provider, model, type(error).__name__, wait)

@@ -74,8 +74,8 @@ class Fallback(Generic[T]):
         self._attempts: list[Attempt] = []
         self._errors: list[ImageGenError] = []
         self._rejected: list[Generation] = []
-        self._spent: Decimal | None = Decimal(0)
-        """The most that may have been spent so far; None if that cannot be told."""
+        self._spent = Decimal(0)
+        """The most that may have been spent so far; under `max_cost`, every price is known."""
 
     def plan(self, orders: Mapping[str, Order | ImageGenError]) -> Plan[T]:
         """Try the models that have an Order; the others are skipped for the error they have.
@@ -128,16 +128,8 @@ class Fallback(Generic[T]):
         return barred is None
 
     def _check_cost(self, order: Order) -> None:
-        if self._max_cost is None:
-            return
-        if self._spent is None:
-            raise BudgetExceededError(
-                f"the cost so far is unknown, so max_cost={self._max_cost} cannot be promised",
-                provider=order.backend.name,
-                model=order.model,
-                field="max_cost",
-            )
-        check_cost(order, max(self._max_cost - self._spent, Decimal(0)))
+        if self._max_cost is not None:
+            check_cost(order, max(self._max_cost - self._spent, Decimal(0)))
 
     def _tried(self, name: str, order: Order, *, last: bool) -> Plan[T | None]:
         """Buy from one model; None says that the route turns to the next."""
@@ -161,7 +153,7 @@ class Fallback(Generic[T]):
         """Remember *error*, or raise it if what any part met does not allow another purchase."""
         self._attempts += error.attempts
         if any(part.charged != "no" for part in parts):
-            self._add(order.list_cost)
+            self._spent += order.list_cost.amount or Decimal(0)
         if all(map(self._route.turns_from, parts)):
             self._errors.append(error)
             return
@@ -178,10 +170,11 @@ class Fallback(Generic[T]):
         if not isinstance(value, Generation):
             return value
         if self._route.rejects(value):
-            self._attempts += value.attempts
+            unwanted = _unwanted(value)
+            self._attempts += (_rejected(attempt, unwanted) for attempt in value.attempts)
             self._rejected.append(value)
-            self._add(value.cost if value.cost.amount is not None else order.list_cost)
-            self._errors.append(_unwanted(value))
+            self._spent += value.cost.amount or order.list_cost.amount or Decimal(0)
+            self._errors.append(unwanted)
             return None
         costs = [attempt.cost for attempt in self._attempts]
         return evolve(
@@ -189,10 +182,6 @@ class Fallback(Generic[T]):
             attempts=(*self._attempts, *value.attempts),
             cost=Cost.total([*costs, value.cost]),
         )
-
-    def _add(self, cost: Cost) -> None:
-        known = self._spent is not None and cost.amount is not None
-        self._spent = self._spent + cost.amount if known else None  # type: ignore[operator]
 
     def _all_failed(self) -> AllRoutesFailedError:
         why = "; ".join(f"{e.provider}:{e.model}: {e.message}" for e in self._errors)
@@ -210,3 +199,9 @@ def _unwanted(generation: Generation) -> ImageGenError:
         job=generation.job,
         charged="yes",
     )
+
+
+def _rejected(attempt: Attempt, why: ImageGenError) -> Attempt:
+    if attempt.error:
+        return attempt
+    return evolve(attempt, error=type(why).__name__, message=why.message)

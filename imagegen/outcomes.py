@@ -21,6 +21,7 @@ from imagegen.errors import (
     InsufficientBalanceError,
     InvalidRequestError,
     JobFailedError,
+    MalformedReplyError,
     ProviderUnavailableError,
     RateLimitError,
     TransportError,
@@ -47,6 +48,7 @@ ENDINGS: Mapping[tuple[type[ImageGenError], Charged], Ending] = {
     (InvalidRequestError, "no"): "definite",
     (JobFailedError, "no"): "definite",
     (JobFailedError, "unknown"): "definite",
+    (MalformedReplyError, "yes"): "definite",
     (ProviderUnavailableError, "no"): "definite",
     (UnsupportedFeatureError, "no"): "definite",
 }
@@ -59,6 +61,8 @@ REPEATABLE: frozenset[type[ImageGenError]] = frozenset(
 
 def ending(error: ImageGenError) -> Ending:
     """Tell how the submission, or the job, that *error* is about ended."""
+    if error.ongoing:
+        return "accepted"
     known = ENDINGS.get((type(error), error.charged), "ambiguous")
     if error.job is None:
         return "ambiguous" if getattr(error, "sent", False) else known

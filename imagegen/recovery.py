@@ -35,7 +35,8 @@ class Reconciliation:
 
     Attributes:
         generations: results that came, and were not handed over before.
-        errors: why other results did not come; each carries its job, if that may still go on.
+        errors: why other results did not come, each with its job if that may still go on; and why
+            a lost submission could not be looked up.
         adopted: lost submissions that the provider turned out to have accepted.
         absent: lost submissions that it certainly did not accept; nothing was paid for them.
         unknown: submissions of which nobody can tell; their price stays reserved.
@@ -68,24 +69,26 @@ class Recovery:
     def plan(self, *, look_up: bool) -> Plan[Reconciliation]:
         """Look the unknown up, if asked to, then collect every result that is open."""
         yield from _alone(awaited(self._ledger.abandoned()))
-        looked_up = (yield from self._looked_up()) if look_up else []
+        looks = (yield from self._looked_up()) if look_up else []
+        looked_up = [look.value for look in looks if look.value]
         # Read before the waiting for results, which may take all the time that there is.
         unknown = yield from _alone(awaited(self._ledger.entries("unknown")))
         running, outcomes = yield from self._collected()
+        errors = [o.error for o in looks] + [o.error for o in outcomes]
         return Reconciliation(
             generations=tuple(o.value for o in outcomes if o.value),
-            errors=tuple(o.error for o in outcomes if o.error),
+            errors=tuple(filter(None, errors)),
             adopted=tuple(e for e in looked_up if e.state == "submitted"),
             absent=tuple(e for e in looked_up if e.state == "refused"),
             unknown=tuple(unknown),
             running=tuple(running),
         )
 
-    def _looked_up(self) -> Plan[list[Entry]]:
+    def _looked_up(self) -> Plan[list[Outcome[Entry]]]:
         unknown = yield from _alone(awaited(self._ledger.entries("unknown")))
         flows = [self._look_up(entry) for entry in unknown if self._can_find(entry)]
         outcomes: list[Outcome[Entry]] = yield Batch(flows)
-        return [outcome.value for outcome in outcomes if outcome.value]
+        return outcomes
 
     def _can_find(self, entry: Entry) -> bool:
         backend = self._backends.get(entry.provider)

@@ -25,8 +25,14 @@ def shown(text: str, limit: int = 300) -> str:
     """Return *text* as one line without signed queries and blobs, of at most *limit* characters."""
     words = _UNPRINTABLE.sub(" ", text[: limit * 20]).split()
     plain = " ".join(_plain(word) if _has_url(word) else word for word in words)
-    clean = _BLOB.sub("…", _ASSIGNMENT.sub("", plain))
+    clean = _BLOB.sub(_unless_path, _ASSIGNMENT.sub("", plain))
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"
+
+
+def _unless_path(blob: re.Match[str]) -> str:
+    """Keep a long path of a file; base64 has longer stretches between its slashes."""
+    names = blob[0].split("/")
+    return blob[0] if names[0] == "" and max(map(len, names)) < 48 else "…"
 
 
 def _plain(word: str) -> str:

@@ -167,7 +167,7 @@ class Attempt:
             error=type(error).__name__,
             message=error.message,
             charged=error.charged,
-            request_id=error.request_id,
+            request_id=error.request_id or (error.job.id if error.job else None),
         )
 
 

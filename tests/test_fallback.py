@@ -301,7 +301,7 @@ def test_max_cost_holds_for_all_attempts_together(desk: Any, sandbox: Sandbox) -
     sandbox.inject(Fault("moderated", provider="wavespeed", image=0, times=None))
     error = failed(desk, model=PICKY, max_cost="0.006")
     assert bought(sandbox) == ["wavespeed"]
-    assert [a.error for a in error.attempts] == [None, "BudgetExceededError"]
+    assert [a.error for a in error.attempts] == ["ImageGenError", "BudgetExceededError"]
     assert isinstance(error.exceptions[1], BudgetExceededError)
     assert len(error.rejected) == 1
     assert desk.generate("a fox", model=PICKY, max_cost="0.007").provider == "minimax"

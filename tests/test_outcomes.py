@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from imagegen import errors
+from imagegen.backends.base import attached
 from imagegen.errors import (
     AllRoutesFailedError,
     AuthenticationError,
@@ -22,6 +23,7 @@ from imagegen.errors import (
     InsufficientBalanceError,
     InvalidRequestError,
     JobFailedError,
+    MalformedReplyError,
     ProviderUnavailableError,
     RateLimitError,
     TransportError,
@@ -62,6 +64,7 @@ LISTED: dict[tuple[type[ImageGenError], Charged], Ending] = {
     (ContentPolicyError, "unknown"): "definite",
     (ContentPolicyError, "yes"): "definite",
     (JobFailedError, "unknown"): "definite",
+    (MalformedReplyError, "yes"): "definite",
 }
 CASES = [
     (kind, charged, sent, job)
@@ -94,6 +97,15 @@ def test_every_combination_ends_as_listed_or_is_ambiguous(
 ) -> None:
     error = made(kind, charged, job, sent=sent)
     assert ending(error) == expected(kind, charged, job, sent=sent)
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_a_job_that_goes_on_is_accepted_whatever_ended_the_waiting(
+    kind: type[ImageGenError],
+) -> None:
+    with pytest.raises(ImageGenError) as caught, attached(JOB):
+        raise made(kind, "no", None, sent=False)
+    assert ending(caught.value) == "accepted"
 
 
 def test_the_table_lists_nothing_else() -> None:

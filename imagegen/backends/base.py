@@ -313,7 +313,7 @@ def attached(job: Job) -> Generator[None]:
     except ImageGenError as error:
         error.provider, error.model = job.provider, job.model
         if error.job is None:
-            error.job, error.charged = job, "yes"
+            error.job, error.charged, error.ongoing = job, "yes", True
             error.advice = "The job may go on; ask again with client.result(error.job)"
         raise
     except BaseException as interruption:
@@ -341,6 +341,11 @@ _BY_STATUS: Mapping[int, type[ImageGenError]] = {
 }
 
 
+def is_refusal(status: int) -> bool:
+    """Tell an HTTP-like status that says by itself that nothing was accepted; no 5xx does."""
+    return status in _BY_STATUS
+
+
 def refused(status: int, words: str, reply: Reply, **context: Any) -> ImageGenError:
     """The error for a refusal in the provider's own *words* with an HTTP-like *status*."""
     kind = _BY_STATUS.get(status, ProviderUnavailableError if status >= 500 else BackendError)
@@ -363,6 +368,6 @@ def without_words(reply: Reply, **context: Any) -> ImageGenError:
     """
     said = shown(reply.body[:2000].decode("utf-8", "replace"), 120)
     words = f"HTTP {reply.status} without a readable answer: {said or 'empty'}"
-    if reply.status in _BY_STATUS:
+    if is_refusal(reply.status):
         return refused(reply.status, words, reply, **context)
     return SubmissionUnknownError(words, status=reply.status, **context)

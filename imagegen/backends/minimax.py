@@ -232,9 +232,10 @@ class MiniMax(Backend):
         images, failures = _delivered(answer, items, exchange, reply.received_at)
         if not images:
             raise _nothing(failures, answer, exchange)
-        return exchange.generation(
-            images, failures, price=self.price(model, request), billed=len(images), raw=raw
-        )
+        # What did not arrive whole may be billed all the same.
+        unclear = [f for f in failures if f.error != ContentPolicyError.__name__]
+        price, billed = self.price(model, request), len(images) + len(unclear)
+        return exchange.generation(images, failures, price=price, billed=billed, raw=raw)
 
 
 def _member(value: object, name: str) -> Any:

@@ -296,6 +296,8 @@ def saved(
     paths = write_images(orders.fetched(generation, outcomes), directory)
     written = [path for path in paths if path]
     for error in (outcome.error for outcome in outcomes if outcome.error):
+        error.provider, error.model = generation.provider, generation.model
+        error.job, error.charged = generation.job, "yes"
         error.add_note(f"saved all the same: {', '.join(map(str, written)) or 'nothing'}")
         raise error
     return written

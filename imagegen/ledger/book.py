@@ -38,7 +38,8 @@ _MOVES = {to: _MOVE.format("', '".join(sources)) for to, sources in TRANSITIONS.
 _NOTE = "UPDATE attempts SET message = :message, updated_at = :now WHERE id = :id"
 _COLLECT = """
 UPDATE attempts SET collected = 1, updated_at = :now
-WHERE provider = :provider AND (job_id = :id OR request_id = :id) AND NOT collected"""
+WHERE provider = :provider AND (job_id = :id OR request_id = :id)
+    AND state = 'settled' AND NOT collected"""
 _RIVALS = """
 SELECT count(*) FROM attempts
 WHERE state IN ('intent', 'unknown') AND id <> :id
@@ -127,7 +128,8 @@ class Book:
 
     def collected(self, generation: Generation) -> int:
         """Mark the rows of the attempts as collected."""
-        named = {(a.provider, a.request_id) for a in generation.attempts if a.request_id}
+        made = [attempt for attempt in generation.attempts if attempt.error is None]
+        named = {(a.provider, a.request_id) for a in made if a.request_id}
         return sum(self._collect(provider, request_id) for provider, request_id in named)
 
     def identify(self, entry_id: str, found: Sequence[Job]) -> Entry:

@@ -111,7 +111,8 @@ class Ledger:
     def collected(self, generation: Generation) -> Future[int]:
         """Note that the caller has the pictures; give the number of rows newly marked.
 
-        Rows are found by the provider and request id of `generation.attempts`.
+        Rows are found by the provider and request id of those `generation.attempts` that have no
+        error: a job that a route turned from is still to be had.
         """
         return self._writer.put(partial(self._book.collected, generation), always=True)
 

@@ -139,7 +139,8 @@ class _Protocol(H11Protocol):
 def _reset(transport: asyncio.Transport) -> None:
     """Break the connection so that the other end reads "connection reset"."""
     connection: socket.socket = transport.get_extra_info("socket")
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    with contextlib.suppress(OSError):  # the other end may have gone already
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()
 
 

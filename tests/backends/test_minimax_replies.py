@@ -186,7 +186,7 @@ def test_an_unreadable_item_among_pictures_is_a_failure_at_its_place() -> None:
     generation = made(success({"image_urls": [URL, 5, URL]}), n=3)
     assert len(generation.images) == 2
     assert [(f.error, f.index) for f in generation.failures] == [("MalformedReplyError", 1)]
-    assert str(generation.cost.amount) == "0.0070"
+    assert str(generation.cost.amount) == "0.0105"  # it may be billed all the same
 
 
 def test_more_pictures_than_asked_for_are_all_delivered_and_counted() -> None:

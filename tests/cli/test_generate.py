@@ -114,7 +114,7 @@ def test_the_exit_status_says_why(  # noqa: PLR0917 - three parameters, two fixt
     run: Run, served: Sandbox, model: str, fault: Fault | None, key: str, status: int
 ) -> None:
     if status == 1 and model.startswith("wavespeed"):
-        fault = Fault("code", code=500, status=500, times=None)
+        fault = Fault("code", code=503, status=503, times=None)
     if fault:
         served.inject(fault)
     result = run("a fox", "--model", model, "--timeout", "3", **pointed_at(served, key))

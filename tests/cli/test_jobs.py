@@ -16,6 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
@@ -515,6 +516,44 @@ def test_a_job_that_failed_is_told_of_once(run: Run, leave_open: Leave, sandbox:
     assert result.stdout.startswith("no result: wavespeed: the prediction ended as failed")
     assert run("jobs", "resume").stdout == "nothing is open\n"
     assert run("jobs", "list", "--all").stdout.splitlines()[1].startswith("failed ")
+
+
+def test_a_job_that_brought_no_usable_picture_is_told_of_once(
+    run: Run, leave_open: Leave, sandbox: Sandbox
+) -> None:
+    sandbox.inject(Fault("outputs", provider="wavespeed"))
+    leave_open()
+    result = run("jobs", "resume")
+    assert result.exit_code == 10
+    assert "completed without a usable picture" in result.stdout
+    assert run("jobs", "resume").stdout == "nothing is open\n"
+
+
+class Nameless(httpx.BaseTransport):
+    """MiniMax, that gives no id of what it made."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._within = sandbox.transport()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        response = self._within.handle_request(request)
+        if request.method != "POST":
+            return response
+        body = json.loads(response.read())
+        return httpx.Response(200, json={**body, "id": ""}, request=request)
+
+
+def test_a_result_without_an_id_is_saved_once(
+    run: Run, sandbox: Sandbox, usual: Path, tmp_path: Path
+) -> None:
+    with (
+        Ledger(usual, collect="saved") as ledger,
+        Client([MiniMax()], ledger=ledger, transport=Nameless(sandbox)) as client,
+    ):
+        client.generate("a fox")
+    assert run("jobs", "resume").exit_code == 0
+    assert run("jobs", "resume").stdout == "nothing is open\n"
+    assert len(pictures(tmp_path)) == 1
 
 
 def test_out_of_time_again_it_says_to_come_again(

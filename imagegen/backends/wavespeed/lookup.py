@@ -21,7 +21,7 @@ from imagegen import codec
 from imagegen.backends.wavespeed.predictions import (
     Envelope,
     Prediction,
-    _refusal,  # pyright: ignore[reportPrivateUsage]
+    refusal,
 )
 from imagegen.backends.wavespeed.translation import full_model_id
 from imagegen.errors import (
@@ -190,7 +190,7 @@ def _read(reply: Reply, since: datetime) -> _Page:
         envelope = Envelope(error=error.message)
     number = envelope.refusal_number(reply)
     if number is not None:
-        raise _refusal(number, envelope, reply, {})
+        raise refusal(number, envelope, reply, {})
     if reply.status != 200 or envelope.code != 200:
         words = envelope.words or "no reason given"
         raise _unclear(f"came with HTTP {reply.status} and no success: {words}")

@@ -10,7 +10,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from imagegen import codec
-from imagegen.backends.base import refused, told, without_words
+from imagegen.backends.base import is_refusal, refused, told, without_words
 from imagegen.backends.pictures import Exchange, inline_image, is_url
 from imagegen.backends.wavespeed.translation import IMAGE_01
 from imagegen.errors import (
@@ -21,6 +21,7 @@ from imagegen.errors import (
     JobFailedError,
     MalformedReplyError,
     ProviderUnavailableError,
+    SubmissionUnknownError,
 )
 from imagegen.flow import Reply
 from imagegen.pricing import Price
@@ -49,9 +50,11 @@ APP_CODES: Mapping[int, type[ImageGenError]] = {
 }
 """WaveSpeedAI's application codes (its page of error codes) to the error raised."""
 
-AMBIGUOUS = frozenset({408, 502, 504, 5004})
-"""A submission answered so, without a prediction, may have been accepted all the same: somebody
-stopped waiting for it."""
+UNTOLD = frozenset({5000, 5004})
+"""Application codes that do not tell whether a submission was accepted."""
+
+UNSERVED = frozenset({501, 503, 529})
+"""The only 5xx that, in WaveSpeedAI's own words, mean that it did not take the request on."""
 
 _NO_CREDIT = re.compile(r"insufficient (credit|balance|fund)", re.IGNORECASE)
 _FLAGGED = re.compile(r"flagged as|content moderation|\bnsfw\b", re.IGNORECASE)
@@ -138,9 +141,11 @@ def submitted(reply: Reply, context: Mapping[str, Any]) -> tuple[Prediction, Any
         return prediction, raw
     number = envelope.refusal_number(reply) if envelope else None
     own = envelope is not None and (type(envelope.code) is int or reply.status < 500)
-    if envelope is None or number is None or number in AMBIGUOUS or not own:
+    if envelope is None or number is None or not own:
         raise without_words(reply, **context)
-    raise _refusal(number, envelope, reply, context)
+    if not _is_definite(number):
+        raise told(SubmissionUnknownError, _words(envelope, reply), reply, code=number, **context)
+    raise refusal(number, envelope, reply, context)
 
 
 def polled(reply: Reply, job_id: str) -> tuple[Prediction, Any]:
@@ -166,7 +171,20 @@ def polled(reply: Reply, job_id: str) -> tuple[Prediction, Any]:
             advice="WaveSpeedAI keeps predictions for 7 days",
             status=404,
         )
-    raise _refusal(number, envelope, reply, {})
+    error = refusal(number, envelope, reply, {})
+    if isinstance(error, ContentPolicyError):  # it was the poll that was refused
+        raise JobFailedError(error.message, status=error.status, code=error.code)
+    raise error
+
+
+def _is_definite(number: int) -> bool:
+    """Tell a code that says for certain that a submission was not accepted."""
+    own = number in APP_CODES and number not in UNTOLD
+    return own or number in UNSERVED or is_refusal(number)
+
+
+def _words(envelope: Envelope, reply: Reply) -> str:
+    return envelope.words or f"HTTP {reply.status} without a reason"
 
 
 def _read(reply: Reply) -> tuple[Envelope | None, Prediction | None, Any]:
@@ -190,11 +208,11 @@ def _visible(reply: Reply) -> Prediction | None:
     return Prediction(id=match[1].decode("ascii")) if match else None
 
 
-def _refusal(
+def refusal(
     number: int, envelope: Envelope, reply: Reply, context: Mapping[str, Any]
 ) -> ImageGenError:
     """The error that an answer without a prediction stands for."""
-    words = envelope.words or f"HTTP {reply.status} without a reason"
+    words = _words(envelope, reply)
     kind = APP_CODES.get(number)
     if kind is None and number in (400, 402, 403):
         kind = InsufficientBalanceError if _NO_CREDIT.search(words) else None
