@@ -1,32 +1,40 @@
-"""The network under both drivers: httpcore's pools as httpx transports.
+"""The network under both drivers: httpcore's pools as httpx transports, and nothing untimed.
 
 httpx's own timeouts are for one operation each, so a peer that sends a byte now and then holds
-a request for as long as it likes. Here every read and write of a blocking connection gets what is
-left of the time that `within` allows. (The async driver needs no such help: asyncio interrupts.)
+a request for as long as it likes. Here every send and receive of a blocking connection gets what
+is left of the time that `within` allows. (The async driver needs no such help: asyncio
+interrupts.) Names are looked up in threads of our own, because the system's look-up can be neither
+timed nor interrupted, and asyncio's would hold up the end of `asyncio.run`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
-from typing import Any, cast
-from urllib.request import getproxies, proxy_bypass
+from typing import TYPE_CHECKING, Any, cast
+from urllib.request import getproxies_environment, proxy_bypass
 
 import httpcore
 import httpx
 from attrs import frozen
 
-from imagegen.addresses import is_public_address
+from imagegen.resolver import looked_up, shares
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 KEPT_ALIVE = 20
 KEPT_FOR = 5.0
 """Seconds that an idle connection is kept."""
+LONGEST_CONNECT = 60.0
+"""Seconds for making a connection where nobody gives fewer."""
 
 FRESH = "imagegen.fresh"
 """Request extension: true asks for a connection that nothing was sent on before.
@@ -48,7 +56,7 @@ class _Route:
     public: bool
 
 
-_end: ContextVar[float | None] = ContextVar("end", default=None)
+_end: ContextVar[float] = ContextVar("end", default=math.inf)
 
 BEFORE_SENDING = (
     httpx.ConnectError,
@@ -59,6 +67,7 @@ BEFORE_SENDING = (
     httpcore.PoolTimeout,
 )
 """Raised before any byte of a request is written."""
+_UNCONNECTED = (httpcore.ConnectError, httpcore.ConnectTimeout)
 
 
 @contextmanager
@@ -71,51 +80,56 @@ def within(seconds: float) -> Generator[None]:
         _end.reset(token)
 
 
-def _left(timeout: float | None, error: type[Exception]) -> float | None:
-    end = _end.get()
-    if end is None:
-        return timeout
-    left = end - time.monotonic()
+def _hurry(sock: socket.socket) -> None:
+    """Give the next operation of *sock* no more than what is left."""
+    left = _end.get() - time.monotonic()
     if left <= 0:
-        raise error("the time is up")
-    return left if timeout is None else min(left, timeout)
+        raise TimeoutError("the time is up")
+    given = sock.gettimeout()
+    if left < (math.inf if given is None else given):
+        sock.settimeout(left)
 
 
-class TimedStream(httpcore.NetworkStream):
-    """A connection whose every operation has the time that is left."""
+class TimedSocket(socket.socket):
+    """A socket whose every operation has the time that is left, however many httpcore needs."""
 
-    def __init__(self, stream: httpcore.NetworkStream) -> None:
-        self._stream = stream
+    __slots__ = ()
 
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+    def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
         """Receive, in the time that is left."""
-        return self._stream.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
+        _hurry(self)
+        return super().recv(bufsize, flags)
 
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+    def send(self, data: ReadableBuffer, flags: int = 0, /) -> int:
         """Send, in the time that is left."""
-        self._stream.write(buffer, _left(timeout, httpcore.WriteTimeout))
+        _hurry(self)
+        return super().send(data, flags)
 
-    def close(self) -> None:
-        """Close the connection."""
-        self._stream.close()
 
-    def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,
-    ) -> httpcore.NetworkStream:
+class TimedTLSSocket(ssl.SSLSocket):
+    """TimedSocket's like for TLS."""
+
+    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 - as it is called
         """Shake hands, in the time that is left."""
-        left = _left(timeout, httpcore.ConnectTimeout)
-        return TimedStream(self._stream.start_tls(ssl_context, server_hostname, left))
+        _hurry(self)
+        super().do_handshake(block)
 
-    def get_extra_info(self, info: str) -> Any:
-        """Ask the connection itself."""
-        return self._stream.get_extra_info(info)
+    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+        """Receive, in the time that is left."""
+        _hurry(self)
+        return super().recv(buflen, flags)
+
+    def send(self, data: ReadableBuffer, flags: int = 0) -> int:
+        """Send, in the time that is left."""
+        _hurry(self)
+        return super().send(data, flags)
 
 
 class _Backend(httpcore.NetworkBackend):
-    def __init__(self) -> None:
+    """Connects to the very addresses that were judged: a second look-up could give others."""
+
+    def __init__(self, *, public: bool) -> None:
+        self._public = public
         self._backend = httpcore.SyncBackend()
 
     def connect_tcp(
@@ -126,29 +140,66 @@ class _Backend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        left = _left(timeout, httpcore.ConnectTimeout)
-        return TimedStream(
-            self._backend.connect_tcp(host, port, left, local_address, socket_options)
-        )
+        end = _end_of(timeout)
+        failure: Exception = _unresolved(host)
+        for address, share in shares(self._found(host, port, end), end):
+            try:
+                stream = self._backend.connect_tcp(
+                    address, port, share, local_address, socket_options
+                )
+            except _UNCONNECTED as error:
+                failure = error
+                continue
+            # httpcore takes no socket of ours, and for one write may send many times.
+            stream.get_extra_info("socket").__class__ = TimedSocket
+            return stream
+        raise failure
+
+    def _found(self, host: str, port: int, end: float) -> list[str]:
+        found = looked_up(host, port, public=self._public)
+        try:
+            return found.result(end - time.monotonic())
+        except TimeoutError:
+            raise _unresolved(host) from None
 
 
-class _PublicBackend(_Backend):
-    """Connects to the very address that was judged: a second look-up could give another."""
+class _AsyncStream(httpcore.AsyncNetworkStream):
+    """A connection that a cancelled handshake closes; httpcore would leave it open."""
 
-    def connect_tcp(
+    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+        self._stream = stream
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return await self._stream.read(max_bytes, timeout)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    async def start_tls(
         self,
-        host: str,
-        port: int,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
         timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.NetworkStream:
-        address = _public_address(host, _resolved(host, port))
-        return super().connect_tcp(address, port, timeout, local_address, socket_options)
+    ) -> httpcore.AsyncNetworkStream:
+        try:
+            secure = await self._stream.start_tls(ssl_context, server_hostname, timeout)
+        except BaseException:
+            await self.aclose()
+            raise
+        return _AsyncStream(secure)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
 
 
-class _AsyncPublicBackend(httpcore.AsyncNetworkBackend):
-    def __init__(self) -> None:
+class _AsyncBackend(httpcore.AsyncNetworkBackend):
+    """_Backend's twin."""
+
+    def __init__(self, *, public: bool) -> None:
+        self._public = public
         self._backend = cast("httpcore.AsyncNetworkBackend", httpcore.AnyIOBackend())
 
     async def connect_tcp(
@@ -159,38 +210,59 @@ class _AsyncPublicBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        found = await asyncio.to_thread(_resolved, host, port)
-        address = _public_address(host, found)
-        return await self._backend.connect_tcp(
-            address, port, timeout, local_address, socket_options
-        )
+        end = _end_of(timeout)
+        failure: Exception = _unresolved(host)
+        for address, share in shares(await self._found(host, port, end), end):
+            try:
+                stream = await self._backend.connect_tcp(
+                    address, port, share, local_address, socket_options
+                )
+            except _UNCONNECTED as error:
+                failure = error
+                continue
+            return _AsyncStream(stream)
+        raise failure
+
+    async def _found(self, host: str, port: int, end: float) -> list[str]:
+        found = looked_up(host, port, public=self._public)
+        try:
+            async with asyncio.timeout(end - time.monotonic()):
+                return await asyncio.wrap_future(found)
+        except TimeoutError:
+            raise _unresolved(host) from None
 
 
-def _resolved(host: str, port: int) -> list[str]:
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise httpcore.ConnectError(f"{host} does not resolve: {error}") from None
-    return [str(address[0]) for *_, address in found]
+def _end_of(timeout: float | None) -> float:
+    """The moment at which making a connection must have ended."""
+    own = LONGEST_CONNECT if timeout is None else timeout
+    return min(_end.get(), time.monotonic() + own)
 
 
-def _public_address(host: str, addresses: Sequence[str]) -> str:
-    local = [address for address in addresses if not is_public_address(address)]
-    if local or not addresses:
-        raise httpcore.ConnectError(f"{host} resolves to {local or 'nothing'}, which is not public")
-    return addresses[0]
+def _unresolved(host: str) -> httpcore.ConnectTimeout:
+    return httpcore.ConnectTimeout(f"no address of {host} came in time")
 
 
 @cache
 def tls() -> ssl.SSLContext:
     """The one TLS configuration of the process: certificates are read once."""
-    return httpx.create_ssl_context()
+    context = httpx.create_ssl_context()
+    context.sslsocket_class = TimedTLSSocket
+    return context
 
 
 def proxy_for(request: httpx.Request) -> str | None:
-    """The proxy that the environment names for an https request; None for a direct one."""
-    proxy = getproxies().get("https") if request.url.scheme == "https" else None
-    return None if proxy is None or proxy_bypass(request.url.host) else proxy
+    """The proxy that the environment names for an https request; None for a direct one.
+
+    Raises:
+        httpcore.ConnectError: it is of a kind that is not supported.
+    """
+    proxy = getproxies_environment().get("https") if request.url.scheme == "https" else None
+    if proxy is None or proxy_bypass(request.url.host):
+        return None
+    url = proxy if "://" in proxy else f"http://{proxy}"
+    if not url.startswith(("http://", "https://")):
+        raise httpcore.ConnectError("the environment's https_proxy is not an http(s) one")
+    return url
 
 
 def _wire_request(request: httpx.Request) -> httpcore.Request:
@@ -288,20 +360,20 @@ def _route(request: httpx.Request) -> _Route:
 def _new_pool(route: _Route) -> httpcore.ConnectionPool:
     return httpcore.ConnectionPool(
         ssl_context=tls(),
-        proxy=httpcore.Proxy(route.proxy) if route.proxy else None,
+        proxy=httpcore.Proxy(route.proxy, ssl_context=tls()) if route.proxy else None,
         max_connections=None,
         max_keepalive_connections=0 if route.fresh else KEPT_ALIVE,
         keepalive_expiry=KEPT_FOR,
-        network_backend=_PublicBackend() if route.public else _Backend(),
+        network_backend=_Backend(public=route.public),
     )
 
 
 def _new_async_pool(route: _Route) -> httpcore.AsyncConnectionPool:
     return httpcore.AsyncConnectionPool(
         ssl_context=tls(),
-        proxy=httpcore.Proxy(route.proxy) if route.proxy else None,
+        proxy=httpcore.Proxy(route.proxy, ssl_context=tls()) if route.proxy else None,
         max_connections=None,
         max_keepalive_connections=0 if route.fresh else KEPT_ALIVE,
         keepalive_expiry=KEPT_FOR,
-        network_backend=_AsyncPublicBackend() if route.public else None,
+        network_backend=_AsyncBackend(public=route.public),
     )

@@ -1,17 +1,24 @@
-"""The network under the drivers: proxies from the environment, TLS, time for every operation."""
+"""The network under the drivers: proxies of the environment, names, time for every operation."""
 
 from __future__ import annotations
 
 import asyncio
-import ssl
+import socket
+import subprocess
+import sys
+import threading
 import time
+from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 import httpcore
 import httpx
 import pytest
+from hypothesis import given, strategies as st
 
 from imagegen import net
+from imagegen.resolver import shares
 
 PROXIED = httpx.Request("GET", "https://api.example.com/x")
 
@@ -47,79 +54,109 @@ def test_a_proxy_that_is_not_there_is_a_connection_that_was_not_made(
     transport.close()
 
 
-class Recording(httpcore.NetworkStream):
-    """A connection that notes how long each operation may take."""
-
-    def __init__(self) -> None:
-        self.given: list[float | None] = []
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        self.given.append(timeout)
-        return b"x" * max_bytes
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self.given.append(timeout)
-
-    def close(self) -> None:
-        self.given.append(None)
-
-    def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,
-    ) -> httpcore.NetworkStream:
-        self.given.append(timeout)
-        return self
-
-    def get_extra_info(self, info: str) -> Any:
-        return info
+def test_a_proxy_without_a_scheme_is_an_http_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "127.0.0.1:9")
+    assert net.proxy_for(PROXIED) == "http://127.0.0.1:9"
 
 
-def test_every_operation_gets_what_is_left_even_after_tls() -> None:
-    recording = Recording()
-    stream = net.TimedStream(recording)
-    with net.within(5.0):
+def test_a_proxy_of_another_kind_is_a_connection_that_was_not_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("https_proxy", "socks5://me:secret@127.0.0.1:9")
+    with pytest.raises(httpcore.ConnectError, match="https_proxy") as caught:
+        net.Transport().handle_request(PROXIED)
+    assert "secret" not in str(caught.value)
+
+
+# Time for every operation
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    """A server that is not to be in a hurry; little of what is sent fits between the two."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        yield listener
+
+
+def connected(listener: socket.socket) -> httpcore.NetworkStream:
+    backend = net._Backend(public=False)
+    return backend.connect_tcp("127.0.0.1", listener.getsockname()[1], 5.0)
+
+
+def test_a_silent_peer_has_the_time_that_is_left_and_not_that_of_the_operation(
+    listener: socket.socket,
+) -> None:
+    stream = connected(listener)
+    with net.within(0.1), pytest.raises(httpcore.ReadTimeout):
         stream.read(1, 60.0)
-        secure = stream.start_tls(ssl.create_default_context(), "h", 60.0)
-        time.sleep(0.02)
-        secure.write(b"", 60.0)
-        secure.read(1, 1.0)
-    first, tls, write, own = recording.given
-    assert first is not None
-    assert tls is not None
-    assert write is not None
-    assert 5.0 >= first >= tls > write > 4.0
-    assert own == 1.0
+    with net.within(60.0), pytest.raises(httpcore.ReadTimeout):
+        stream.read(1, 0.1)
+    with pytest.raises(httpcore.ReadTimeout):
+        stream.read(1, 0.1)
+    stream.close()
 
 
-def test_outside_of_within_the_time_given_counts() -> None:
-    recording = Recording()
-    stream = net.TimedStream(recording)
-    stream.read(1, 7.0)
-    stream.write(b"", None)
-    assert recording.given == [7.0, None]
-    assert stream.get_extra_info("socket") == "socket"
+def test_a_send_and_a_receive_get_no_more_than_what_is_left(listener: socket.socket) -> None:
+    stream = connected(listener)
+    peer, _ = listener.accept()
+    peer.sendall(b"x")
+    sock = stream.get_extra_info("socket")
+    with net.within(5.0):
+        stream.write(b"x", 60.0)
+        assert 0.0 < sock.gettimeout() <= 5.0
+        stream.read(1, 60.0)
+        assert 0.0 < sock.gettimeout() <= 5.0
+    peer.close()
+    stream.close()
 
 
-def test_when_the_time_is_up_nothing_is_begun() -> None:
-    recording = Recording()
-    stream = net.TimedStream(recording)
+def test_a_peer_that_reads_slowly_does_not_make_the_time_longer(listener: socket.socket) -> None:
+    stream = connected(listener)
+    peer, _ = listener.accept()
+    stop = threading.Event()
+
+    def read_slowly() -> None:
+        while not stop.wait(0.02):
+            peer.recv(65_536)
+
+    reader = threading.Thread(target=read_slowly)
+    reader.start()
+    started = time.monotonic()
+    with net.within(0.3), pytest.raises(httpcore.WriteTimeout):
+        stream.write(b"x" * 100_000_000, 60.0)
+    assert 0.25 < time.monotonic() - started < 2.0
+    stop.set()
+    reader.join()
+    peer.close()
+    stream.close()
+
+
+def test_when_the_time_is_up_nothing_is_begun(listener: socket.socket) -> None:
+    stream = connected(listener)
+    peer, _ = listener.accept()
+    peer.sendall(b"here already")
     with net.within(0.0):
         with pytest.raises(httpcore.ReadTimeout):
             stream.read(1, 60.0)
         with pytest.raises(httpcore.WriteTimeout):
-            stream.write(b"", 60.0)
-        with pytest.raises(httpcore.ConnectTimeout):
-            stream.start_tls(ssl.create_default_context())
-    assert recording.given == []
+            stream.write(b"x", 60.0)
+    assert stream.read(4, 60.0) == b"here"
+    with net.within(0.0), pytest.raises(httpcore.ConnectTimeout):
+        stream.start_tls(net.tls(), "127.0.0.1", 60.0)
+    peer.close()
+
+
+# Connections, kept or not
 
 
 class Counting(httpcore.NetworkBackend):
     """Counts the connections made to a server that answers everything alike."""
 
-    def __init__(self) -> None:
-        self.made = 0
+    made = 0
+
+    def __init__(self, *, public: bool) -> None:
+        pass
 
     def connect_tcp(
         self,
@@ -129,14 +166,14 @@ class Counting(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Any = None,
     ) -> httpcore.NetworkStream:
-        self.made += 1
+        Counting.made += 1
         answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
         return httpcore.MockStream([answer] * 10)
 
 
 def connections_of_three_requests(monkeypatch: pytest.MonkeyPatch, *, fresh: bool) -> int:
-    counting = Counting()
-    monkeypatch.setattr(net, "_Backend", lambda: counting)
+    monkeypatch.setattr(net, "_Backend", Counting)
+    monkeypatch.setattr(Counting, "made", 0)
     transport = net.Transport()
     for _ in range(3):
         extensions = {net.FRESH: fresh}
@@ -145,7 +182,7 @@ def connections_of_three_requests(monkeypatch: pytest.MonkeyPatch, *, fresh: boo
         response.read()
         response.close()
     transport.close()
-    return counting.made
+    return Counting.made
 
 
 def test_a_connection_is_kept_for_what_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,30 +195,84 @@ def test_a_paid_submission_never_rides_on_a_used_connection(
     assert connections_of_three_requests(monkeypatch, fresh=True) == 3
 
 
-@pytest.fixture
-def resolver(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
-    """Names and what they resolve to; connections go nowhere but are noted by their error."""
-    names: dict[str, list[str]] = {}
+# Names
 
-    def getaddrinfo(host: str, port: int, *_: Any, **__: Any) -> list[Any]:
-        if host not in names:
+
+class Names:
+    """Stands in for the system's look-up: names and their addresses, all others unknown."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, list[str]] = {}
+        self.asked: list[str] = []
+        self.threads: set[threading.Thread] = set()
+        self.hang = threading.Event()
+        self.hang.set()
+
+    def getaddrinfo(self, host: str, port: int, *_: Any, **__: Any) -> list[Any]:
+        self.asked.append(host)
+        self.threads.add(threading.current_thread())
+        self.hang.wait()
+        if host not in self.known:
             raise OSError("no such name")
-        return [(2, 1, 6, "", (address, port)) for address in names[host]]
-
-    monkeypatch.setattr("socket.getaddrinfo", getaddrinfo)
-    return names
+        return [(2, 1, 6, "", (address, port)) for address in self.known[host]]
 
 
-def fetch(url: str, *, blocking: bool) -> None:
-    extensions = {net.PUBLIC: True, "timeout": {"connect": 0.05}}
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[Names]:
+    names = Names()
+    monkeypatch.setattr("socket.getaddrinfo", names.getaddrinfo)
+    yield names
+    names.hang.set()
+
+
+class Connections:
+    """Stands in for httpcore's connecting, which tells of every try and takes no time of ours."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.tried: list[tuple[str, float]] = []
+        self.alive: set[str] = set()
+        monkeypatch.setattr(httpcore.SyncBackend, "connect_tcp", self.connect)
+        monkeypatch.setattr(httpcore.AnyIOBackend, "connect_tcp", self.aconnect)
+
+    def connect(self, host: str, port: int, timeout: float, *_: Any) -> httpcore.NetworkStream:
+        self.tried.append((host, timeout))
+        if host in self.alive:
+            raise Reached
+        raise httpcore.ConnectError(f"{host} is dead")
+
+    async def aconnect(self, host: str, port: int, timeout: float, *_: Any) -> None:
+        self.connect(host, port, timeout)
+
+    @property
+    def addresses(self) -> list[str]:
+        return [address for address, _ in self.tried]
+
+
+class Reached(Exception):  # noqa: N818 - it is no error
+    """A connection would have been made."""
+
+
+@pytest.fixture
+def connections(monkeypatch: pytest.MonkeyPatch) -> Connections:
+    return Connections(monkeypatch)
+
+
+@pytest.fixture(params=["sync", "async"])
+def flavour(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def get(
+    flavour: str, url: str = "https://cdn.example/a.jpg", *, public: bool, connect: float = 5.0
+) -> None:
+    extensions = {net.PUBLIC: public, "timeout": {"connect": connect}}
     request = httpx.Request("GET", url, extensions=extensions)
-    if blocking:
+    if flavour == "sync":
         net.Transport().handle_request(request)
     else:
         asyncio.run(net.AsyncTransport().handle_async_request(request))
 
 
-@pytest.mark.parametrize("blocking", [True, False], ids=["sync", "async"])
 @pytest.mark.parametrize(
     "addresses",
     [
@@ -192,37 +283,199 @@ def fetch(url: str, *, blocking: bool) -> None:
         ["fe80::1%eth0"],
         ["64:ff9b::7f00:1"],
         ["93.184.216.34", "192.168.0.1"],
-        [],
     ],
 )
 def test_a_name_that_resolves_to_a_local_address_is_not_connected_to(
-    resolver: dict[str, list[str]], addresses: list[str], *, blocking: bool
+    names: Names, connections: Connections, flavour: str, addresses: list[str]
 ) -> None:
-    resolver["cdn.example"] = addresses
+    names.known["cdn.example"] = addresses
     with pytest.raises(httpcore.ConnectError, match="not public"):
-        fetch("https://cdn.example/a.jpg", blocking=blocking)
+        get(flavour, public=True)
+    assert connections.tried == []
 
 
-@pytest.mark.parametrize("blocking", [True, False], ids=["sync", "async"])
+def test_a_configured_host_may_be_local(
+    names: Names, connections: Connections, flavour: str
+) -> None:
+    names.known["cdn.example"] = ["10.0.0.1"]
+    connections.alive = {"10.0.0.1"}
+    with pytest.raises(Reached):
+        get(flavour, public=False)
+
+
+@pytest.mark.usefixtures("names")
+@pytest.mark.parametrize("public", [True, False])
 def test_a_name_that_does_not_resolve_is_a_connection_that_was_not_made(
-    resolver: dict[str, list[str]], *, blocking: bool
+    flavour: str, *, public: bool
 ) -> None:
-    assert resolver == {}
     with pytest.raises(httpcore.ConnectError, match="does not resolve"):
-        fetch("https://cdn.example/a.jpg", blocking=blocking)
+        get(flavour, public=public)
 
 
-def test_the_address_that_was_judged_is_the_one_connected_to(
-    resolver: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
+def test_a_name_that_cannot_be_one_is_a_connection_that_was_not_made(flavour: str) -> None:
+    with pytest.raises(httpcore.ConnectError, match="does not resolve"):
+        get(flavour, f"https://{'a' * 64}.example/", public=False)
+
+
+@pytest.mark.parametrize("public", [True, False])
+def test_addresses_are_tried_in_turn_and_the_name_is_looked_up_once(
+    names: Names, connections: Connections, flavour: str, *, public: bool
 ) -> None:
-    connected: list[str] = []
+    names.known["cdn.example"] = ["93.184.216.34", "93.184.216.35", "93.184.216.36"]
+    connections.alive = {"93.184.216.35"}
+    with pytest.raises(Reached):
+        get(flavour, public=public)
+    assert connections.addresses == ["93.184.216.34", "93.184.216.35"]
+    assert names.asked == ["cdn.example"]
 
-    def connect_tcp(_: object, host: str, *__: Any) -> httpcore.NetworkStream:
-        connected.append(host)
-        raise httpcore.ConnectError("far enough")
 
-    monkeypatch.setattr(httpcore.SyncBackend, "connect_tcp", connect_tcp)
-    resolver["cdn.example"] = ["93.184.216.34", "93.184.216.35"]
-    with pytest.raises(httpcore.ConnectError, match="far enough"):
-        fetch("https://cdn.example/a.jpg", blocking=True)
-    assert connected == ["93.184.216.34"]
+def test_each_address_gets_a_fair_share_of_the_time_that_is_left(
+    names: Names, connections: Connections, flavour: str
+) -> None:
+    names.known["cdn.example"] = ["93.184.216.34", "93.184.216.35", "93.184.216.36"]
+    with pytest.raises(httpcore.ConnectError, match=r"216\.36 is dead"):
+        get(flavour, public=True, connect=6.0)
+    assert [given for _, given in connections.tried] == pytest.approx([2.0, 3.0, 6.0], abs=0.5)
+
+
+@given(used=st.lists(st.floats(0, 1), min_size=1, max_size=9))
+def test_shares_are_at_least_equal_and_never_more_than_there_is(used: list[float]) -> None:
+    now = 100.0
+
+    def monotonic() -> float:
+        return now
+
+    with mock.patch("time.monotonic", monotonic):
+        given_out = shares(["93.184.216.34"] * len(used), 110.0)
+        for (_, share), part in zip(given_out, used, strict=True):
+            assert 10.0 / len(used) - 1e-6 <= share <= 110.0 - now + 1e-6
+            now += share * part * 0.999
+    assert now <= 110.0
+
+
+def test_no_address_is_tried_when_the_time_is_up() -> None:
+    with pytest.raises(httpcore.ConnectTimeout):
+        list(shares(["93.184.216.34"], time.monotonic() - 1.0))
+
+
+def test_a_look_up_that_hangs_ends_with_the_time_for_connecting(names: Names, flavour: str) -> None:
+    """In asyncio, the end of the event loop waits for it no more than the request does."""
+    names.hang.clear()
+    started = time.monotonic()
+    with pytest.raises(httpcore.ConnectTimeout, match=r"cdn\.example"):
+        get(flavour, public=False, connect=0.1)
+    assert time.monotonic() - started < 2.0
+
+
+def test_a_look_up_that_hangs_ends_when_the_time_for_everything_is_up(names: Names) -> None:
+    names.hang.clear()
+    started = time.monotonic()
+    with net.within(0.1), pytest.raises(httpcore.ConnectTimeout, match=r"cdn\.example"):
+        get("sync", public=False, connect=60.0)
+    assert time.monotonic() - started < 2.0
+
+
+def test_a_look_up_that_hangs_can_be_cancelled_at_once(names: Names) -> None:
+    names.hang.clear()
+
+    async def main() -> float:
+        request = httpx.Request("GET", "https://cdn.example/a.jpg")
+        task = asyncio.create_task(net.AsyncTransport().handle_async_request(request))
+        while not names.asked:  # noqa: ASYNC110 - the stand-in tells nobody
+            await asyncio.sleep(0.001)
+        started = time.monotonic()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return time.monotonic() - started
+
+    assert asyncio.run(main()) < 0.5
+
+
+def test_a_look_up_that_nobody_waits_for_any_more_ends_without_a_word(names: Names) -> None:
+    """pytest is told to make an error of an exception that a thread leaves behind."""
+    names.hang.clear()
+    with pytest.raises(httpcore.ConnectTimeout):
+        get("async", public=False, connect=0.01)
+    names.hang.set()
+    for thread in names.threads:
+        thread.join(5)
+        assert not thread.is_alive()
+
+
+PROGRAM = """
+import asyncio, socket, sys, threading
+from imagegen import AsyncClient, Client, DeadlineExceededError, MiniMax
+
+socket.getaddrinfo = lambda *_, **__: threading.Event().wait()
+backends = [MiniMax(api_key="made-up", base_url="https://api.example")]
+
+async def main():
+    async with AsyncClient(backends) as client:
+        await client.generate("a fox", timeout=0.1)
+
+try:
+    if sys.argv[1] == "async":
+        asyncio.run(main())
+    else:
+        Client(backends).generate("a fox", timeout=0.1)
+except DeadlineExceededError:
+    print("in time")
+"""
+
+
+def test_a_look_up_that_hangs_does_not_hold_the_interpreter_s_end(flavour: str) -> None:
+    command = [sys.executable, "-c", PROGRAM, flavour]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
+    assert (done.stdout, done.stderr) == ("in time\n", "")
+
+
+def test_a_handshake_that_is_cancelled_leaves_no_connection_open(listener: socket.socket) -> None:
+    url = f"https://127.0.0.1:{listener.getsockname()[1]}/"
+
+    async def main() -> None:
+        request = httpx.Request("GET", url)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await net.AsyncTransport().handle_async_request(request)
+        peer, _ = await asyncio.to_thread(listener.accept)
+        with peer:
+            peer.settimeout(5.0)
+            while await asyncio.to_thread(peer.recv, 65_536):
+                pass
+
+    asyncio.run(main())
+
+
+def test_through_a_proxy_the_proxy_s_name_is_looked_up_and_no_other(
+    names: Names, connections: Connections, flavour: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
+    names.known["proxy.example"] = ["10.0.0.1"]
+    connections.alive = {"10.0.0.1"}
+    with pytest.raises(Reached):
+        get(flavour, public=True)
+    assert names.asked == ["proxy.example"]
+
+
+@pytest.mark.parametrize("host", ["93.184.216.34", "[2606:2800:220:1::1]"])
+def test_an_address_needs_no_thread(
+    names: Names, connections: Connections, flavour: str, host: str
+) -> None:
+    address = host.strip("[]")
+    names.known[address] = [address]
+    connections.alive = {address}
+    with pytest.raises(Reached):
+        get(flavour, f"https://{host}/", public=True)
+    assert names.threads == {threading.current_thread()}
+
+
+def test_a_machine_without_room_for_a_thread_is_a_connection_that_was_not_made(
+    flavour: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", full)
+    with pytest.raises(httpcore.ConnectError, match="cannot be looked up"):
+        get(flavour, public=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from contextvars import ContextVar
 from queue import Empty
 
 import pytest
@@ -61,6 +62,27 @@ def test_one_item_needs_no_thread() -> None:
     assert threads_side_by_side(lambda _: threading.current_thread(), [1], 9) == [
         threading.current_thread()
     ]
+
+
+SPAN: ContextVar[str] = ContextVar("SPAN")
+
+
+def test_every_thread_works_in_the_caller_s_context() -> None:
+    SPAN.set("the caller's")
+    assert threads_side_by_side(lambda _: SPAN.get(), range(5), 3) == ["the caller's"] * 5
+
+
+def test_what_a_thread_sets_stays_in_it() -> None:
+    SPAN.set("the caller's")
+    everybody = threading.Barrier(3)
+
+    def work(item: int) -> str:
+        SPAN.set(f"that of {item}")
+        everybody.wait(5)
+        return SPAN.get()
+
+    assert threads_side_by_side(work, range(3), 3) == ["that of 0", "that of 1", "that of 2"]
+    assert SPAN.get() == "the caller's"
 
 
 def test_tasks_keep_their_order_and_the_others_end_with_the_first_failure() -> None:

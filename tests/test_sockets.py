@@ -18,12 +18,7 @@ import pytest
 
 from imagegen import ImageRequest, MiniMax, WaveSpeed
 from imagegen.client.base import LONGEST_TIMEOUT
-from imagegen.errors import (
-    DeadlineExceededError,
-    ImageGenError,
-    SubmissionUnknownError,
-    TransportError,
-)
+from imagegen.errors import ImageGenError, SubmissionUnknownError, TransportError
 from imagegen.sandbox import Fault, Sandbox
 
 DEADLINE = 0.3
@@ -263,8 +258,9 @@ def test_a_reset_on_accept_is_not_charged_or_unknown_as_the_socket_noticed(
     kit: Any, serve: Callable[[Behaviour], FaultServer]
 ) -> None:
     server = serve(resets_on_accept)
+    desk = desk_at(kit, server.origin, retries=None)
     with pytest.raises((TransportError, SubmissionUnknownError)) as caught:
-        desk_at(kit, server.origin).generate("a fox", model="minimax:image-01", timeout=30)
+        desk.generate("a fox", model="minimax:image-01", timeout=30)
     sent = getattr(caught.value, "sent", True)
     assert caught.value.charged == ("unknown" if sent else "no")
     assert server.connections == 1
@@ -275,7 +271,7 @@ def test_a_broken_exchange_is_of_unknown_outcome_and_not_repeated(
     kit: Any, model: str, serve: Callable[[Behaviour], FaultServer], behave: Behaviour
 ) -> None:
     server = serve(behave)
-    with pytest.raises(SubmissionUnknownError, match="no reply came") as caught:
+    with pytest.raises(SubmissionUnknownError, match=r"no reply came|breaks off") as caught:
         desk_at(kit, server.origin).generate("a fox", model=model, timeout=30)
     assert caught.value.charged == "unknown"
     assert caught.value.provider == model.partition(":")[0]
@@ -290,11 +286,10 @@ def test_a_silent_exchange_is_of_unknown_outcome_soon_after_the_deadline(
     server = serve(behave)
     desk = desk_at(kit, server.origin)
     started = real_time.monotonic()
-    with pytest.raises(SubmissionUnknownError) as caught:
+    with pytest.raises(SubmissionUnknownError, match="the time is up during POST") as caught:
         desk.generate("a fox", model="minimax:image-01", timeout=DEADLINE)
     assert DEADLINE - 0.1 < real_time.monotonic() - started < LATE
     assert caught.value.charged == "unknown"
-    assert isinstance(caught.value.__cause__, DeadlineExceededError)
     assert server.connections == 1
     assert len(server.requests) <= 1
 
@@ -349,7 +344,7 @@ def test_an_idle_connection_that_the_server_closed_is_replaced_without_sending_t
     kit: Any, serve: Callable[[Behaviour], FaultServer]
 ) -> None:
     server = serve(_DiesBetween())
-    desk = desk_at(kit, server.origin)
+    desk = desk_at(kit, server.origin, retries=None)
     for _ in range(3):
         with pytest.raises(ImageGenError, match="rate limit"):
             desk.generate("a fox", model="minimax:image-01", timeout=30)
@@ -387,9 +382,9 @@ def test_no_log_shows_the_key_nor_a_signature(
             MiniMax(api_key=key, base_url=origin),
             WaveSpeed(api_key=key, base_url=origin, first_poll=0.01),
         ]
-        desk = kit.desk(backends, timeout=30)
+        desk = kit.desk(backends, timeout=30, retries=None)
         desk.save(desk.generate("a fox", model=model), tmp_path)
-        sandbox.inject(Fault("rate_limit"))
+        sandbox.inject(Fault("insufficient_balance"))
         with pytest.raises(ImageGenError):
             desk.generate("a fox", model=model)
         desk.close()
