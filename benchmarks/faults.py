@@ -277,7 +277,8 @@ def endings() -> Iterator[Trouble]:
         fault = Fault(cast("Any", kind), seconds=400.0 if kind in ("slow", "late") else 0.0)
         yield Trouble(kind, fault, ("submit",), ends=kind == "moderated")
     for shape in ("null", "objects", "empty"):
-        yield Trouble(f"outputs: {shape}", Fault("outputs", shape=cast("Any", shape)), ("submit",))
+        fault = Fault("outputs", shape=cast("Any", shape))
+        yield Trouble(f"outputs: {shape}", fault, ("submit",), ends=shape != "objects")
     yield Trouble("expired", Fault("expired"), ("download",))
 
 

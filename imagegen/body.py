@@ -23,7 +23,7 @@ class Body:
 
     def __init__(self, encoding: str, limit: int) -> None:
         self._inflater = _inflater(encoding.strip().lower())
-        self._chunks: list[bytes] = []
+        self._taken = bytearray()
         self._received = self._left = limit
         self._late = False
 
@@ -41,11 +41,13 @@ class Body:
         self._left -= len(plain)
         if self._received < 0 or self._left < 0:
             raise BodyError("the body is larger than any reply should be")
-        self._chunks.append(plain)
+        self._taken += plain
 
     def _inflated(self, chunk: bytes) -> bytes:
         if self._inflater is None:
             return chunk
+        if self._inflater.eof:  # it would keep, and copy each time, whatever follows the end
+            return b""
         try:
             plain: bytes = self._inflater.decompress(chunk, self._left + 1)
         except zlib.error as error:
@@ -60,7 +62,11 @@ class Body:
         """
         if self._inflater is not None and not self._inflater.eof:
             raise BodyError("the compressed body breaks off")
-        return b"".join(self._chunks)
+        return bytes(self._taken)
+
+    def so_far(self) -> bytes:
+        """What came until now, which may break off anywhere."""
+        return bytes(self._taken)
 
 
 def _inflater(encoding: str) -> Any:

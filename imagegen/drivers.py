@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
 import httpx
-from attrs import frozen
+from attrs import evolve, frozen
 
 from imagegen import net
 from imagegen.body import Body
@@ -70,17 +70,23 @@ class _Wire:
     """What httpcore's trace events tell of one exchange."""
 
     def __init__(self) -> None:
+        self._traced = False
         self._started = False
 
-    def trace(self, event: str, _: Any) -> None:
-        self._started |= event.endswith("send_request_headers.started")
+    def trace(self, event: str, info: Mapping[str, Any]) -> None:
+        to_proxy = getattr(info.get("request"), "method", None) == b"CONNECT"
+        self._started |= event.endswith("send_request_headers.started") and not to_proxy
+        self._traced = True
 
-    async def atrace(self, event: str, _: Any) -> None:
-        self.trace(event, _)
+    async def atrace(self, event: str, info: Mapping[str, Any]) -> None:
+        self.trace(event, info)
 
     def sent(self, error: Exception) -> bool:
-        """Tell whether a byte may have gone out: an exception's class alone does not."""
-        return self._started or not isinstance(error, net.BEFORE_SENDING)
+        """Tell whether a byte may have gone out: an exception's class alone does not.
+
+        Where nothing was traced, because somebody else's transport does not, the class has to do.
+        """
+        return self._started or not (self._traced or isinstance(error, net.BEFORE_SENDING))
 
 
 class _Exchanges:
@@ -119,9 +125,13 @@ class _Exchanges:
             raise _too_late("the time is up")
         limit = left if call.timeout is None else min(left, call.timeout)
         try:
-            return limit, self._request(call, limit, trace)
+            request = self._request(call, limit, trace)
         except (httpx.InvalidURL, ValueError, TypeError, RecursionError) as error:
             raise TransportError(f"this cannot be sent: {error}", sent=False) from None
+        left = self._left(deadline)  # once more: writing a large body as JSON takes its time
+        if left <= 0:
+            raise _too_late("the time is up")
+        return min(limit, left), request
 
     def _request(self, call: Call, limit: float, trace: object) -> httpx.Request:
         headers = {"accept-encoding": "identity", "user-agent": "imagegen"} | self._key(call)
@@ -167,6 +177,14 @@ class _Exchanges:
             body=body.replace(key.encode(), b"***") if key and key.encode() in body else body,
             received_at=self._clock.now(),
         )
+
+    def _broken(
+        self, call: Call, came: tuple[httpx.Response, Body] | None, error: ImageGenError
+    ) -> Reply | ImageGenError:
+        """The beginning of a paid call's answer, which may name a job; without one, the error."""
+        if came is None or not call.paid or not (text := came[1].so_far()):
+            return error
+        return evolve(self._reply(call, came[0], text), broken=error.message)
 
     def _key_to_hide(self, call: Call) -> str:
         account = self._accounts.get(call.account or "")
@@ -221,13 +239,14 @@ class Driver(_Exchanges):
         return _result_of(future)
 
     def _exchange(self, call: Call, deadline: float) -> Reply | ImageGenError:
-        wire = _Wire()
+        wire, came = _Wire(), None
         try:
             limit, request = self._ready(call, deadline, wire.trace)
             with net.within(limit):
                 response = self._transport.handle_request(request)
                 try:
                     body = _body(call, response)
+                    came = response, body
                     for chunk in cast("Iterable[bytes]", response.stream):
                         body.add(chunk, late=self._left(deadline) <= 0)
                 finally:
@@ -237,7 +256,7 @@ class Driver(_Exchanges):
             return error
         except Exception as error:  # noqa: BLE001 - whatever it is, the exchange failed
             # Returned, not raised from it: the cause would carry the request, and so the key.
-            return self._failed(call, wire, error, deadline)
+            return self._broken(call, came, self._failed(call, wire, error, deadline))
 
     def close(self) -> None:
         """Close the connections, for good."""
@@ -298,7 +317,7 @@ class AsyncDriver(_Exchanges):
             )
 
     async def _exchange(self, call: Call, deadline: float) -> Reply | ImageGenError:
-        wire = _Wire()
+        wire, came = _Wire(), None
         try:
             self._stay_in_loop()
             limit, request = self._ready(call, deadline, wire.atrace)
@@ -306,6 +325,7 @@ class AsyncDriver(_Exchanges):
                 response = await self._transport.handle_async_request(request)
                 try:
                     body = _body(call, response)
+                    came = response, body
                     async for chunk in cast("AsyncIterable[bytes]", response.stream):
                         body.add(chunk, late=self._left(deadline) <= 0)
                 finally:
@@ -315,7 +335,7 @@ class AsyncDriver(_Exchanges):
             return error
         except Exception as error:  # noqa: BLE001 - whatever it is, the exchange failed
             # Returned, not raised from it: the cause would carry the request, and so the key.
-            return self._failed(call, wire, error, deadline)
+            return self._broken(call, came, self._failed(call, wire, error, deadline))
 
     async def close(self) -> None:
         """Close the connections, for good."""

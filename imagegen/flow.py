@@ -66,12 +66,16 @@ class Call:
 
 @frozen
 class Reply:
-    """One HTTP response, its body read whole; header names in lower case."""
+    """One HTTP response, its body read whole; header names in lower case.
+
+    The body of a paid call's reply may break off; `broken` then says why.
+    """
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=lambda body: f"<{len(body):,} bytes>")
     received_at: datetime
+    broken: str = ""
 
     @property
     def retry_after(self) -> float | None:

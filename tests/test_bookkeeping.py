@@ -146,7 +146,7 @@ FAILURES: list[tuple[ImageGenError, str, Decimal | None]] = [
     (ProviderUnavailableError("busy", charged="unknown"), "unknown", None),
     (MalformedReplyError("odd"), "unknown", None),
     (DeadlineExceededError("late", job=JOB, charged="yes"), "submitted", None),
-    (MalformedReplyError("odd", job=JOB, charged="yes"), "submitted", None),
+    (MalformedReplyError("no picture", job=JOB, charged="yes"), "settled", PRICE.amount),
     (MalformedReplyError("odd", job=JOB, charged="unknown"), "submitted", None),
 ]
 

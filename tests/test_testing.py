@@ -19,9 +19,9 @@ FIRST, SECOND = Call("GET", "https://h/1"), Call("GET", "https://h/2")
 
 
 def two_calls() -> Flow[int]:
-    first = yield FIRST
+    first: Reply = yield FIRST
     try:
-        second = yield SECOND
+        second: Reply = yield SECOND
     except TransportError:
         return first.status
     return first.status + second.status
@@ -42,7 +42,7 @@ def test_events_are_kept_and_take_no_outcome() -> None:
 
     def telling() -> Flow[int]:
         yield Submitted(job)
-        first = yield FIRST
+        first: Reply = yield FIRST
         yield Polled(job, "processing")
         return first.status
 

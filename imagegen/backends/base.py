@@ -368,6 +368,8 @@ def without_words(reply: Reply, **context: Any) -> ImageGenError:
     """
     said = shown(reply.body[:2000].decode("utf-8", "replace"), 120)
     words = f"HTTP {reply.status} without a readable answer: {said or 'empty'}"
+    if reply.broken:
+        words = f"the answer breaks off ({reply.broken}): {words}"
     if is_refusal(reply.status):
         return refused(reply.status, words, reply, **context)
     return SubmissionUnknownError(words, status=reply.status, **context)
