@@ -40,9 +40,13 @@ class Books:
         try:
             yield from awaited(self._ledger.intend(entry, self._budget))
         except BaseException:
-            # The writing may have been too late only for us.
-            self._ledger.refused(entry.id, ConfigurationError("nothing was sent"))
+            self.withdrawn(entry)  # the writing may have been too late only for us
             raise
+
+    def withdrawn(self, entry: Entry | None) -> None:
+        """Write, without waiting, that nothing was sent after all."""
+        if self._ledger and entry:
+            self._ledger.refused(entry.id, ConfigurationError("nothing was sent"))
 
     def accepted(self, entry: Entry | None, job: Job) -> Flow[None]:
         """Write down the job, and, if it came settled, what it brought."""

@@ -21,6 +21,7 @@ from imagegen.download import with_bytes
 from imagegen.errors import (
     DeadlineExceededError,
     ImageGenError,
+    SubmissionUnknownError,
     TransportError,
 )
 from imagegen.events import Failed, Retried, Settled, Submitted, Submitting
@@ -45,6 +46,12 @@ SETTLING = 10.0
 no provider documents how long a new job takes to appear."""
 SKEW = timedelta(seconds=120)
 """How far the provider's clock may be from ours."""
+
+
+NO_LIST = (
+    "It may be billed, so it was not repeated; this provider has no list to look it up in: look at "
+    "the usage of your account before you send it again"
+)
 
 
 @frozen(kw_only=True)
@@ -121,8 +128,7 @@ class Buyer:
             yield from self._books.settled(job, error)
             raise
         with attached(job):
-            if job.settled is None:
-                yield from self._books.settled(job, generation)
+            yield from self._books.settled(job, generation)
             if job.request.output == "bytes":
                 generation = yield from with_bytes(generation, self._trusted)
             generation = _timed(generation, self._clock.monotonic() - started)
@@ -185,11 +191,18 @@ class Buyer:
         order, part = purchase.order, purchase.part
         purchase.started = self._clock.monotonic()
         purchase.entry = entry = self._entry(purchase)
-        yield Submitting(order.backend.name, order.model, part.n)
         yield from self._books.intended(entry)
+        try:
+            yield Submitting(order.backend.name, order.model, part.n)
+            self._check_time(purchase.conditions)
+        except BaseException:
+            self._books.withdrawn(entry)
+            raise
         try:
             job = yield from _private(part, order.backend.submit(part, order.model, order.terms))
         except ImageGenError as error:
+            if isinstance(error, SubmissionUnknownError) and not order.backend.can_find:
+                error.advice = NO_LIST
             yield from self._books.failed(entry, error)
             raise
         except BaseException as interruption:
@@ -200,6 +213,11 @@ class Buyer:
             yield from self._books.accepted(entry, job)
             yield Submitted(job)
         return job
+
+    def _check_time(self, conditions: Conditions) -> None:
+        """Refuse to send what others may take for abandoned: this machine may have been asleep."""
+        if self._clock.now() > conditions.until:
+            raise DeadlineExceededError("the time is up before anything was sent", sent=False)
 
     def _entry(self, purchase: _Purchase) -> Entry | None:
         if self._ledger is None:
@@ -232,7 +250,7 @@ class Buyer:
         except ImageGenError as error:
             unknown.add_note(f"looking it up failed: {error}")
             raise unknown from None
-        if known.state == "submitted" and known.job:
+        if known.job:
             with attached(known.job):
                 yield Submitted(known.job)
             return known.job

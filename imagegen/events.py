@@ -99,7 +99,7 @@ def log(event: Event) -> None:
             logger.warning(words, provider, model, type(error).__name__, wait)
         case FellBack(model, to, error):
             why = type(error).__name__
-            logger.warning("%s failed or was not wanted (%s); turning to %s", model, why, to)
+            logger.warning("%s did not make it (%s); turning to %s", model, why, to)
         case Failed(provider, model, error):
             words = "%s:%s: failed with %s, charged: %s"
             logger.info(words, provider, model, type(error).__name__, error.charged)

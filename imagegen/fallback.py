@@ -96,8 +96,7 @@ class Fallback(Generic[T]):
             if not self._admitted(name, usable[name]):
                 continue
             if turned:
-                turned_from, why = turned
-                yield FellBack(turned_from, name, why)
+                yield from self._turning(*turned, to=name)
             value = yield from self._tried(name, usable[name], last=name == names[-1])
             if value is not None:
                 return value
@@ -140,21 +139,29 @@ class Fallback(Generic[T]):
             self._health.released(name)
             raise
         report(self._health, name, outcomes)
+        parts = errors_in([outcome for outcome in outcomes if not brought(outcome)])
+        clear = self._route.on_unknown == "spend" or not any(map(_is_open, parts))
+        turns = all(map(self._route.turns_from, parts))  # before joining, which adds to errors
         try:
             value = self._verb.joined(order, outcomes)
         except ImageGenError as error:
-            self._turn_from(order, error, errors_in(outcomes))
+            if any(part.charged != "no" for part in parts):
+                self._spent += order.list_cost.amount or Decimal(0)
+            self._turn_from(error, turns=turns)
             return None
-        return self._wanted(order, value)
+        return self._wanted(order, value, clear=clear)
 
-    def _turn_from(
-        self, order: Order, error: ImageGenError, parts: Sequence[ImageGenError]
-    ) -> None:
+    def _turning(self, turned_from: str, why: ImageGenError, *, to: str) -> Plan[None]:
+        try:
+            yield FellBack(turned_from, to, why)
+        except BaseException:
+            self._health.released(to)
+            raise
+
+    def _turn_from(self, error: ImageGenError, *, turns: bool) -> None:
         """Remember *error*, or raise it if what any part met does not allow another purchase."""
         self._attempts += error.attempts
-        if any(part.charged != "no" for part in parts):
-            self._spent += order.list_cost.amount or Decimal(0)
-        if all(map(self._route.turns_from, parts)):
+        if turns:
             self._errors.append(error)
             return
         if any(earlier.charged != "no" for earlier in self._errors):
@@ -165,11 +172,14 @@ class Fallback(Generic[T]):
         error.attempts = tuple(self._attempts)
         raise error
 
-    def _wanted(self, order: Order, value: T) -> T | None:
-        """The value with the whole story; None if a predicate rejects it."""
+    def _wanted(self, order: Order, value: T, *, clear: bool) -> T | None:
+        """The value with the whole story; None if a predicate rejects it.
+
+        Unless *clear*, a part may still be made and billed: no predicate can buy it again.
+        """
         if not isinstance(value, Generation):
             return value
-        if self._route.rejects(value):
+        if clear and self._route.rejects(value):
             unwanted = _unwanted(value)
             self._attempts += (_rejected(attempt, unwanted) for attempt in value.attempts)
             self._rejected.append(value)
@@ -189,6 +199,10 @@ class Fallback(Generic[T]):
         failed.attempts = tuple(self._attempts)
         failed.rejected = tuple(self._rejected)
         return failed
+
+
+def _is_open(error: ImageGenError) -> bool:
+    return ending(error) in ("ambiguous", "accepted")
 
 
 def _unwanted(generation: Generation) -> ImageGenError:

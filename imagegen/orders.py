@@ -23,11 +23,11 @@ from imagegen.errors import (
     ImageGenError,
     InvalidRequestError,
     JobFailedError,
-    SubmissionUnknownError,
 )
 from imagegen.events import Event
 from imagegen.fidelity import compared
 from imagegen.flow import Flow
+from imagegen.outcomes import ending
 from imagegen.redaction import brief
 from imagegen.request import ImageRequest
 from imagegen.result import (
@@ -312,8 +312,8 @@ def _gravest(outcomes: Sequence[Outcome[Any]]) -> ImageGenError:
     """The error to raise when nothing came: one about spent money first, with every job."""
     several = errors_in(outcomes)
 
-    def gravity(error: ImageGenError) -> int:
-        return 2 if isinstance(error, SubmissionUnknownError) else int(error.charged != "no")
+    def gravity(error: ImageGenError) -> tuple[int, bool]:
+        return {"ambiguous": 2, "accepted": 1}.get(ending(error), 0), error.charged != "no"
 
     gravest = max(several, key=gravity)
     jobs = [e.job for e in several if e.job]

@@ -117,6 +117,7 @@ class Recovery:
         if backend is None or entry.job is None:
             raise ConfigurationError(
                 f"its result cannot be asked for: {entry.provider} is not configured here",
+                advice="Give this client the backend, with its key",
                 provider=entry.provider,
                 model=entry.model,
                 job=entry.job,

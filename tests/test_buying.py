@@ -191,8 +191,8 @@ DONE = {
     "data": {"id": "0123abcd", "status": "completed", "outputs": ["https://cdn.example/1.jpg"]},
 }
 AFTER: list[tuple[str, list[str]]] = [
-    ("Submitting", []),
     ("Future", ["refused"]),
+    ("Submitting", ["refused"]),
     ("Call", ["unknown"]),
     ("Future", ["submitted"]),
     ("Submitted", ["submitted"]),
@@ -267,7 +267,12 @@ def test_an_interruption_in_a_listener_leaves_the_right_row(
     desk = kit.on(sandbox, clock=time, ledger=ledger, on_event=listen)
     with pytest.raises(StopError):
         desk.generate("a fox", model=WAVESPEED)
-    left = {Submitting: [], Submitted: ["submitted"], Polled: ["submitted"], Settled: ["settled"]}
+    left = {
+        Submitting: ["refused"],
+        Submitted: ["submitted"],
+        Polled: ["submitted"],
+        Settled: ["settled"],
+    }
     assert states(ledger) == left[kind]
     assert len(sandbox.submissions) == (kind is not Submitting)
 

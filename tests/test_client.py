@@ -959,3 +959,15 @@ def test_a_settled_failure_of_an_unknown_name_is_a_typed_error(desk: Any, name: 
     job = Job(provider="minimax", model="m", id="7", request=request, settled=empty)
     with pytest.raises(ImageGenError, match="made up"):
         desk.result(Job.from_json(job.to_json()))
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [({"retries": 3}, "retries"), ({"ledger": "ledger.db"}, "ledger")],
+)
+def test_an_option_of_another_type_is_refused_at_once(
+    kit: Any, options: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=f"{field} must be a") as caught:
+        kit.desk([MiniMax(api_key="k")], **options)
+    assert caught.value.field == field

@@ -63,7 +63,7 @@ LINES: list[tuple[Event, int, str]] = [
     (
         FellBack("wavespeed:m", "minimax:image-01", BUSY),
         logging.WARNING,
-        "wavespeed:m failed or was not wanted (RateLimitError); turning to minimax:image-01",
+        "wavespeed:m did not make it (RateLimitError); turning to minimax:image-01",
     ),
     (
         Failed("wavespeed", "m", BLOCKED),

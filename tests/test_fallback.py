@@ -534,3 +534,33 @@ def test_every_submission_of_a_route_has_a_row(
     kit.on(sandbox, clock=time, ledger=ledger).generate("a fox", model=BOTH)
     rows = [(row.provider, row.state) for row in ledger.entries().result(10)]
     assert rows == [("minimax", "refused"), ("wavespeed", "settled")]
+
+
+# Parts
+
+
+def incomplete(outcome: Generation | ImageGenError) -> bool:
+    return isinstance(outcome, Generation) and bool(outcome.failures)
+
+
+def test_no_predicate_rejects_a_result_while_a_part_of_it_may_still_be_billed(
+    desk: Any, sandbox: Sandbox
+) -> None:
+    sandbox.inject(Fault("drop", accepted=True, after=1))
+    route = Route(models=[A, B], fallback_on=[incomplete])
+    generation = desk.generate(ImageRequest("a fox", n=12), model=route)
+    assert generation.provider == "minimax"
+    assert {failure.charged for failure in generation.failures} == {"unknown"}
+    assert bought(sandbox) == ["minimax", "minimax"]
+
+
+def test_parts_that_all_ended_without_pictures_turn_to_the_next_model(
+    desk: Any, sandbox: Sandbox
+) -> None:
+    ended = Fault("prediction_status", step="submit", prediction_status="failed")
+    sandbox.inject(ended, Fault("insufficient_balance", provider="wavespeed"))
+    route = Route(models=[B, A])
+    generation = desk.generate(ImageRequest("a fox", n=12), model=route)
+    assert generation.provider == "minimax"
+    errors = {attempt.error for attempt in generation.attempts}
+    assert errors == {"JobFailedError", "InsufficientBalanceError", None}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import Future
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -429,3 +430,22 @@ def test_the_job_of_a_row_survives_a_round_trip_through_the_ledger(
     assert Job.from_json(row.job.to_json()) == job
     assert len(desk.result(row.job).images) == 1
     assert reconciled(kit, desk) == Reconciliation()
+
+
+def test_a_result_whose_writing_was_lost_is_settled_by_the_next_reconciliation(
+    kit: Any, time: FakeClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox = Sandbox(clock=time.epoch)
+    with Ledger(tmp_path / "ledger.db", now=time.now) as ledger:
+        desk = kit.on(sandbox, clock=time, ledger=ledger)
+        with monkeypatch.context() as broken:
+            broken.setattr(ledger, "settled", lambda *_: Future())
+            broken.setattr("imagegen.bookkeeping._written", lambda _: iter(()))
+            desk.generate("a fox", model="minimax:image-01")
+        (open_row,) = ledger.entries().result()
+        assert open_row.state == "submitted"
+        report = desk.client.reconcile()
+        report = kit.wait(report) if kit.flavour == "async" else report
+        (closed,) = ledger.entries().result()
+    assert closed.state == "settled"
+    assert (len(report.generations), report.errors) == (1, ())

@@ -258,7 +258,7 @@ class Draft:
         options = request.provider_options.get(self.provider, {})
         for name in sorted(reserved & options.keys()):
             raise InvalidRequestError(
-                f"provider_options may not set {name!r}: counts, seeds and prices rest on it",
+                f"provider_options may not set {name!r}: prices, jobs and results rest on it",
                 advice="Use the field of ImageRequest, or the model string",
                 provider=self.provider,
                 field="provider_options",

@@ -38,14 +38,12 @@ from imagegen.backends.image_01 import (
 from imagegen.backends.pictures import Exchange, inline_image, is_url
 from imagegen.errors import (
     AuthenticationError,
-    BackendError,
     Charged,
     ContentPolicyError,
     ImageGenError,
     InsufficientBalanceError,
     InvalidRequestError,
     MalformedReplyError,
-    ProviderUnavailableError,
     RateLimitError,
     SubmissionUnknownError,
     UnsupportedFeatureError,
@@ -61,21 +59,21 @@ CHINA_HOST = "https://api.minimax.cn"
 
 MODELS = ("image-01", "image-01-live")
 URL_LIFETIME = timedelta(hours=24)
-_RESERVED = frozenset({"model", "n", "seed"})
+_RESERVED = frozenset({"model", "n", "prompt", "seed"})
 
 CODES: Mapping[int, tuple[type[ImageGenError], Charged]] = {
-    1000: (ProviderUnavailableError, "unknown"),
-    1001: (ProviderUnavailableError, "unknown"),
+    1000: (SubmissionUnknownError, "unknown"),
+    1001: (SubmissionUnknownError, "unknown"),
     1002: (RateLimitError, "no"),
     1004: (AuthenticationError, "no"),
     1008: (InsufficientBalanceError, "no"),
-    1013: (ProviderUnavailableError, "unknown"),
-    1024: (ProviderUnavailableError, "unknown"),
+    1013: (SubmissionUnknownError, "unknown"),
+    1024: (SubmissionUnknownError, "unknown"),
     1026: (ContentPolicyError, "no"),
     1027: (ContentPolicyError, "unknown"),
     1028: (InsufficientBalanceError, "no"),
     1030: (InsufficientBalanceError, "no"),
-    1033: (ProviderUnavailableError, "unknown"),
+    1033: (SubmissionUnknownError, "unknown"),
     1039: (RateLimitError, "no"),
     1041: (RateLimitError, "no"),
     1042: (InvalidRequestError, "no"),
@@ -97,7 +95,7 @@ CODES: Mapping[int, tuple[type[ImageGenError], Charged]] = {
 """`base_resp.status_code` to the error raised and whether it was charged.
 
 From the error code page and the codes seen live. "unknown" stands where the provider had begun
-to work and does not say what it bills.
+to work and does not say what it bills; so is a code that is not listed.
 """
 
 
@@ -315,7 +313,7 @@ def _check_shape(draft: Draft) -> None:
 
 
 def _refusal(answer: ImageReply, reply: Reply, exchange: Exchange) -> ImageGenError:
-    kind, charged = CODES.get(answer.code or 0, (BackendError, "unknown"))
+    kind, charged = CODES.get(answer.code or 0, (SubmissionUnknownError, "unknown"))
     if "disallowed image url" in answer.words:
         kind, charged = InvalidRequestError, "no"
     return told(

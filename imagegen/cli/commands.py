@@ -189,6 +189,24 @@ def reconcile(**options: Any) -> None:
     raise SystemExit(finish(look_up=True, **options))
 
 
+@jobs.command("close")
+@click.argument("entry")
+@_LEDGER
+@click.option(
+    "--paid/--not-paid", required=True, default=None, help="What you found out at the provider."
+)
+@_JSON
+def close_entry(**options: Any) -> None:
+    """Write down what became of ENTRY, which is unknown.
+
+    For what no list can tell: look at your account at the provider first. What was not paid is no
+    longer held against a budget.
+    """
+    from imagegen.cli.jobs import close  # noqa: PLC0415 - `--help` opens no ledger
+
+    raise SystemExit(close(**options))
+
+
 @imagegen.command()
 @_LEDGER
 @click.option(

@@ -25,13 +25,14 @@ from imagegen.cli.report import (
     made_as_dict,
 )
 from imagegen.client import Client
-from imagegen.errors import ImageGenError
+from imagegen.errors import ImageGenError, InvalidRequestError, JobFailedError
 from imagegen.files import require_writable
 from imagegen.ledger import Entry, Ledger
 from imagegen.recovery import Reconciliation
+from imagegen.redaction import prompts_hidden, shown
 from imagegen.result import Generation
 
-_HEADS = ("state", "started (UTC)", "model", "pictures", "price", "job or entry")
+_HEADS = ("state", "started (UTC)", "model", "pictures", "price", "job or entry", "prompt")
 _STATES = {"intent": "being sent", "submitted": "accepted"}
 
 
@@ -89,6 +90,36 @@ def _delivered(
         left = max(end - time.monotonic(), 1.0)
         deliveries.append(deliver(client, book, made, out, left))
     return deliveries
+
+
+def close(*, ledger: str | None, entry: str, paid: bool, as_json: bool) -> int:
+    """Write what the user found out of a submission that is unknown; return the exit status."""
+    say = Speaker(as_json=as_json)
+    try:
+        with required(ledger) as book:
+            closed = _closed(book, entry, paid=paid)
+    except ImageGenError as error:
+        say.failed(error)
+        return exit_codes.exit_code(error)
+    echo(dumps({"entries": [_entry(closed)]}) if as_json else f"closed: {_named(closed)}")
+    return exit_codes.OK
+
+
+def _closed(book: Ledger, key: str, *, paid: bool) -> Entry:
+    entry = book.entry(key).result()
+    if entry is None or entry.state != "unknown":
+        what = f"is {_state(entry)}" if entry else "is not on the ledger"
+        raise InvalidRequestError(
+            f"{key!r} {what}; only what is unknown can be closed",
+            advice="Run imagegen jobs list to see what is open",
+            field="entry",
+        )
+    words = "closed by hand: it was paid" if paid else "closed by hand: it was not paid"
+    if paid:
+        book.settled(entry.id, JobFailedError(words, charged="yes")).result()
+    else:
+        book.refused(entry.id, JobFailedError(words, charged="no")).result()
+    return book.entry(entry.id).result() or entry
 
 
 @frozen
@@ -175,6 +206,7 @@ def _table(entries: Sequence[Entry]) -> str:
                 entry.n,
                 money(entry.reserved.amount, entry.reserved.currency),
                 (entry.job.id if entry.job else "") or entry.id,
+                None if prompts_hidden() else shown(entry.request.prompt, 40),
             )
             for entry in entries
         ],
@@ -191,6 +223,10 @@ def _advise(entries: Sequence[Entry], at: str) -> None:
     if "unknown" in states:
         words = "to look up what is unknown, where the provider has a list, run"
         click.echo(f"imagegen: {words} imagegen jobs reconcile{at}", err=True)
+        words = "once you know what became of one, run"
+        click.echo(
+            f"imagegen: {words} imagegen jobs close{at} ENTRY --paid or --not-paid", err=True
+        )
 
 
 def _entry(entry: Entry) -> dict[str, Any]:
@@ -199,6 +235,7 @@ def _entry(entry: Entry) -> dict[str, Any]:
         "state": entry.state,
         "provider": entry.provider,
         "model": entry.model,
+        "prompt": None if prompts_hidden() else entry.request.prompt,
         "n": entry.n,
         "images": entry.images,
         "reserved": cost_as_dict(entry.reserved),

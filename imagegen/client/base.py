@@ -63,7 +63,7 @@ class BaseClient:
         self._timeout = _seconds(timeout)
         self._clock = clock or Clock()
         self._on_event = on_event
-        self._retries = retries or NEVER
+        self._retries = _checked(retries, Retries, "retries") or NEVER
         usable = [b for b in self._backends.values() if isinstance(b, Backend)]
         self._accounts = {b.name: Account(b.host, b.api_key) for b in usable}
         self._trusted = frozenset("/".join(b.host.split("/", 3)[:3]) for b in usable)
@@ -272,11 +272,20 @@ def _budget(given: Budget | Money | None) -> Budget | None:
 
 def _ledger_for(ledger: Ledger | None, budget: Budget | Money | None) -> tuple[Ledger | None, bool]:
     """The ledger to use, and whether it is the client's own: a budget needs one to count on."""
-    if ledger is not None or budget is None:
-        return ledger, False
+    if ledger is None and budget is None:
+        return None, False
     from imagegen.ledger import Ledger  # noqa: PLC0415 - SQLite is loaded only for a ledger
 
-    return Ledger(), True
+    given = _checked(ledger, Ledger, "ledger")
+    return (given, False) if given else (Ledger(), True)
+
+
+def _checked(value: T | None, kind: type[T], name: str) -> T | None:
+    if value is None or isinstance(value, kind):
+        return value
+    raise ConfigurationError(
+        f"{name} must be a {kind.__name__} or None, not {brief(value)}", field=name
+    )
 
 
 def _seconds(timeout: float) -> float:

@@ -27,6 +27,8 @@ from imagegen.redaction import brief
 from imagegen.result import Cost, Generation, Job
 
 GRACE = timedelta(seconds=60)
+SKEWS = timedelta(seconds=240)
+"""Twice the difference of clocks that a look-up allows: two of them may see the same jobs."""
 """How long after its deadline an intent may still be written to by a living process."""
 
 _MOVE = """
@@ -142,7 +144,7 @@ class Book:
         if not free:
             words = "the provider's list does not have it"
             self._move(evolve(entry, state="refused", error=None, message=words))
-        elif len(free) == 1 and not rivals:
+        elif len(free) == 1 and not rivals and not any(job.notices for job in free.values()):
             self._move(self._accepted(entry, *free.values()))
         else:
             self._note(entry, f"{len(free)} jobs of the provider and {rivals} other rows match it")
@@ -273,7 +275,9 @@ class Book:
         return self._connection.execute(_COLLECT, row).rowcount
 
     def _rivals(self, entry: Entry) -> int:
-        row = new_row(entry, self._now())
+        """Count the other open rows whose jobs a look-up for *entry* may have seen."""
+        wide = evolve(entry, started_at=entry.started_at - SKEWS, until=entry.until + SKEWS)
+        row = new_row(wide, self._now())
         return int(self._connection.execute(_RIVALS, row).fetchone()[0])
 
     def _held(self, budget: Budget, entry: Entry) -> int:

@@ -47,7 +47,8 @@ class Writer:
         self._place = place
         self._process = os.getpid()
         self._closed = False
-        self._putting = threading.Lock()
+        # Reentrant: the garbage collector may close a flow, and so report to us, at any line.
+        self._putting = threading.RLock()
         self._queue: SimpleQueue[_Operation[Any] | None] = SimpleQueue()
         self._thread = threading.Thread(
             target=self._run, args=(connection,), name="imagegen-ledger", daemon=True

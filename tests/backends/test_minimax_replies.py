@@ -13,14 +13,12 @@ from imagegen.backends.base import Terms
 from imagegen.backends.minimax import CODES, MiniMax
 from imagegen.errors import (
     AuthenticationError,
-    BackendError,
     ConfigurationError,
     ContentPolicyError,
     DeadlineExceededError,
     ImageGenError,
     InsufficientBalanceError,
     InvalidRequestError,
-    ProviderUnavailableError,
     RateLimitError,
     SubmissionUnknownError,
     TransportError,
@@ -36,18 +34,18 @@ OK = {"status_code": 0, "status_msg": "success"}
 URL = "https://pictures.example/1.jpeg"
 
 EXPECTED: dict[int, tuple[type[ImageGenError], str]] = {
-    1000: (ProviderUnavailableError, "unknown"),
-    1001: (ProviderUnavailableError, "unknown"),
+    1000: (SubmissionUnknownError, "unknown"),
+    1001: (SubmissionUnknownError, "unknown"),
     1002: (RateLimitError, "no"),
     1004: (AuthenticationError, "no"),
     1008: (InsufficientBalanceError, "no"),
-    1013: (ProviderUnavailableError, "unknown"),
-    1024: (ProviderUnavailableError, "unknown"),
+    1013: (SubmissionUnknownError, "unknown"),
+    1024: (SubmissionUnknownError, "unknown"),
     1026: (ContentPolicyError, "no"),
     1027: (ContentPolicyError, "unknown"),
     1028: (InsufficientBalanceError, "no"),
     1030: (InsufficientBalanceError, "no"),
-    1033: (ProviderUnavailableError, "unknown"),
+    1033: (SubmissionUnknownError, "unknown"),
     1039: (RateLimitError, "no"),
     1041: (RateLimitError, "no"),
     1042: (InvalidRequestError, "no"),
@@ -66,10 +64,10 @@ EXPECTED: dict[int, tuple[type[ImageGenError], str]] = {
     2061: (AuthenticationError, "no"),
     20132: (InvalidRequestError, "no"),
     # codes that no page names
-    1: (BackendError, "unknown"),
-    -1: (BackendError, "unknown"),
-    9999: (BackendError, "unknown"),
-    10**30: (BackendError, "unknown"),
+    1: (SubmissionUnknownError, "unknown"),
+    -1: (SubmissionUnknownError, "unknown"),
+    9999: (SubmissionUnknownError, "unknown"),
+    10**30: (SubmissionUnknownError, "unknown"),
 }
 
 

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, example, given, settings, strategies as st
 
 from imagegen.backends.base import Terms
 from imagegen.backends.wavespeed import WaveSpeed
-from imagegen.backends.wavespeed.lookup import found
+from imagegen.backends.wavespeed.lookup import UNTOLD, found
 from imagegen.drivers import Account
 from imagegen.errors import (
     AuthenticationError,
@@ -173,6 +173,7 @@ def test_the_documented_answer_becomes_a_job_to_ask_for() -> None:
         id="e6832d4abffb4d79bfbca19783fca133",
         request=FOX,
         created_at=datetime(2025, 5, 19, 6, 9, 15, 948268, UTC),
+        notices=(UNTOLD,),
     )
 
 
@@ -233,7 +234,9 @@ def test_only_a_readable_time_outside_the_window_is_ruled_out(
     [
         ({"prompt": "a red fox", "seed": 4}, True),
         ({"prompt": "a blue fox"}, False),
-        ({"prompt": "a red fox "}, False),
+        ({"prompt": "a red fox "}, True),
+        ({"prompt": "a red"}, True),
+        ({"prompt": "a red fox, and a hare"}, True),
         ({"prompt": ""}, True),
         ({"prompt": None}, True),
         ({"prompt": ["a blue fox"]}, True),
@@ -244,6 +247,22 @@ def test_only_a_readable_time_outside_the_window_is_ruled_out(
 )
 def test_only_another_prompt_is_ruled_out(*, name: str, echo: object, kept: bool) -> None:
     assert ids(listing(item("a", **{name: echo}))) == (["a"] if kept else [])
+
+
+@pytest.mark.parametrize(
+    ("more", "certain"),
+    [
+        ({"input": {"prompt": " a  red fox\n"}}, True),
+        ({"input": {"prompt": "a red"}}, False),
+        ({}, False),
+        ({"model": "minimax/image-01", "input": {"prompt": "a red fox"}}, True),
+    ],
+)
+def test_a_job_that_may_come_from_another_request_says_so(
+    more: dict[str, Any], *, certain: bool
+) -> None:
+    (job,) = looked(listing(item("a", **more))).value
+    assert job.notices == (() if certain else (UNTOLD,))
 
 
 def test_two_echoes_that_differ_leave_a_doubt() -> None:

@@ -717,3 +717,12 @@ def test_however_it_ends_there_is_one_paid_post(ends: tuple[Reply | BaseExceptio
     assert [(c.method, c.paid) for c in calls if c.paid or c.method == "POST"] == [("POST", True)]
     assert calls[0].paid
     assert KEY not in repr([(c, c.json) for c in calls])
+
+
+@pytest.mark.parametrize("code", [1407, 5000, 5003, 1402])
+@pytest.mark.parametrize("status", ["cancelled", "deleted"])
+def test_a_job_that_was_ended_from_outside_has_failed_whatever_its_code(
+    code: int, status: str
+) -> None:
+    error = ending(told(status, None, code=code, error="stopped"))
+    assert (type(error), error.charged) == (JobFailedError, "unknown")

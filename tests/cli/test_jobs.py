@@ -33,7 +33,7 @@ from imagegen import (
     WaveSpeed,
 )
 from imagegen.cli.commands import imagegen
-from imagegen.errors import ConfigurationError
+from imagegen.errors import ConfigurationError, SubmissionUnknownError
 from imagegen.ledger import Entry, Ledger
 from imagegen.ledger.owner import _start, this_process
 from imagegen.sandbox import Fault, Sandbox
@@ -211,12 +211,20 @@ def test_the_advice_names_the_ledger_that_was_named(run: Run) -> None:
     assert printed["error"]["message"].endswith("resume --ledger 'my ledger.db'")
 
 
-@pytest.mark.parametrize("model", [MINIMAX, WAVESPEED])
-def test_an_unknown_outcome_says_how_to_look_it_up(run: Run, sandbox: Sandbox, model: str) -> None:
+@pytest.mark.parametrize(
+    ("model", "advice"),
+    [
+        (MINIMAX, "look at the usage of your account before you send it again\n"),
+        (WAVESPEED, "of recent generations, or run imagegen jobs reconcile\n"),
+    ],
+)
+def test_an_unknown_outcome_says_how_to_look_it_up(
+    run: Run, sandbox: Sandbox, model: str, advice: str
+) -> None:
     sandbox.inject(LOST)
     result = run("generate", "a fox", "--model", model)
     assert result.exit_code == 8
-    assert "of recent generations, or run imagegen jobs reconcile\n" in result.stderr
+    assert advice in result.stderr
 
 
 def test_without_a_ledger_no_command_is_advised(run: Run, sandbox: Sandbox) -> None:
@@ -224,7 +232,7 @@ def test_without_a_ledger_no_command_is_advised(run: Run, sandbox: Sandbox) -> N
     told = run(*out_of_time, "--ledger", "off").stderr
     assert told.endswith("ask again with client.result(error.job) in Python\n")
     sandbox.inject(LOST)
-    told = run("generate", "a fox", "--model", MINIMAX, "--ledger", "off").stderr
+    told = run("generate", "a fox", "--model", WAVESPEED, "--ledger", "off").stderr
     assert told.endswith("look at the provider's own list of recent generations\n")
 
 
@@ -379,9 +387,10 @@ def test_what_is_open_is_listed_with_what_to_do(
     heads, accepted, unknown = result.stdout.splitlines()
     assert heads.split("  ")[0] == "state"
     assert re.match(r"accepted  2\d{3}-\d\d-\d\d \d\d:\d\d:\d\d  wavespeed:minimax/", accepted)
-    assert accepted.endswith(f"0.0035 USD  {sandbox.submissions[1].id}")
-    assert re.search(r"^unknown .* minimax:image-01 +1 +0.0035 USD  [0-9a-f]{32}$", unknown)
-    resume, reconcile = result.stderr.splitlines()
+    assert accepted.endswith(f"0.0035 USD  {sandbox.submissions[1].id}  a fox")
+    assert re.search(r"^unknown .* minimax:image-01 +1 +0.0035 USD  [0-9a-f]{32}  a fox$", unknown)
+    resume, reconcile, close = result.stderr.splitlines()
+    assert close.endswith("run imagegen jobs close ENTRY --paid or --not-paid")
     assert resume.endswith("run imagegen jobs resume")
     assert reconcile.endswith("run imagegen jobs reconcile")
     assert run("jobs", "list", "--all").stdout.splitlines()[1].startswith("done ")
@@ -656,3 +665,40 @@ def test_a_folder_that_cannot_be_written_is_refused_first(run: Run, tmp_path: Pa
     result = run("jobs", "resume", "--out", "file/out")
     assert result.exit_code == 2
     assert "nothing can be written" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("word", "spent", "held"), [("--paid", "0.0035", 0), ("--not-paid", "0", 0)]
+)
+def test_an_unknown_submission_is_closed_by_hand(
+    tmp_path: Path, word: str, spent: str, held: int
+) -> None:
+    path = tmp_path / "ledger.db"
+    sandbox = Sandbox(faults=[Fault("drop", accepted=True)])
+    with (
+        Ledger(path) as ledger,
+        sandbox.client(ledger=ledger) as client,
+        pytest.raises(SubmissionUnknownError),
+    ):
+        client.generate("a fox", model="minimax:image-01")
+    with Ledger(path) as ledger:
+        (entry,) = ledger.entries("unknown").result()
+    result = CliRunner().invoke(imagegen, ["jobs", "close", entry.id, word, "--ledger", str(path)])
+    assert (result.exit_code, result.stderr) == (0, "")
+    again = CliRunner().invoke(imagegen, ["jobs", "close", entry.id, word, "--ledger", str(path)])
+    assert again.exit_code == 2
+    assert "only what is unknown can be closed" in again.stderr
+    with Ledger(path) as ledger:
+        account = ledger.spend().result()
+        assert not ledger.entries("unknown").result()
+    assert sum(line.spent for line in account) == Decimal(spent)
+    assert sum(line.open for line in account) == held
+
+
+def test_closing_needs_a_word_on_the_payment(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    Ledger(path).close()
+    result = CliRunner().invoke(imagegen, ["jobs", "close", "0" * 32, "--ledger", str(path)])
+    assert result.exit_code == 2
+    missing = ["jobs", "close", "0" * 32, "--paid", "--ledger", str(path)]
+    assert "is not on the ledger" in CliRunner().invoke(imagegen, missing).stderr

@@ -11,8 +11,9 @@ from threading import Barrier, Thread
 from typing import TYPE_CHECKING
 
 import pytest
+from attrs import evolve
 
-from imagegen import ImageRequest, SubmissionUnknownError
+from imagegen import ImageRequest, Notice, SubmissionUnknownError
 from imagegen.ledger import Entry, Ledger
 from imagegen.ledger.owner import _start, is_gone, this_process
 
@@ -74,7 +75,7 @@ def test_an_open_entry_that_could_have_made_the_job_is_a_rival(ledger: Ledger, m
 
 
 def test_an_entry_of_another_kind_or_time_is_no_rival(ledger: Ledger, make: Maker) -> None:
-    minute = timedelta(minutes=1)
+    minute = timedelta(minutes=5)
     entry = lost(ledger, make.entry())
     for other in (
         make.entry(provider="minimax"),
@@ -85,6 +86,20 @@ def test_an_entry_of_another_kind_or_time_is_no_rival(ledger: Ledger, make: Make
     ):
         ledger.intend(other).result()
     assert ledger.identify(entry.id, [make.job()]).result().state == "submitted"
+
+
+def test_an_entry_within_what_clocks_may_differ_is_a_rival(ledger: Ledger, make: Maker) -> None:
+    entry = lost(ledger, make.entry())
+    start = entry.until + timedelta(seconds=200)
+    ledger.intend(make.entry(started_at=start, until=start + timedelta(seconds=60))).result()
+    assert ledger.identify(entry.id, [make.job()]).result().state == "unknown"
+
+
+def test_a_job_of_which_the_prompt_is_not_told_is_not_adopted(ledger: Ledger, make: Maker) -> None:
+    entry = lost(ledger, make.entry())
+    untold = evolve(make.job(), notices=(Notice("unverified", "prompt", "not told"),))
+    assert ledger.identify(entry.id, [untold]).result().state == "unknown"
+    assert ledger.identify(entry.id, []).result().state == "refused"
 
 
 def test_only_unknown_entries_are_identified(ledger: Ledger, make: Maker) -> None:

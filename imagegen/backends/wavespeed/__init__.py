@@ -27,6 +27,7 @@ from imagegen.backends.wavespeed.predictions import Prediction, outcome, polled,
 from imagegen.backends.wavespeed.translation import FAMILY, full_model_id, translate
 from imagegen.errors import (
     ConfigurationError,
+    DeadlineExceededError,
     InvalidRequestError,
     JobFailedError,
     MalformedReplyError,
@@ -160,24 +161,28 @@ class WaveSpeed(Backend):
         return (yield from found(self.host, self.name, model, request, since, until))
 
     def _poll(self, job: Job) -> Flow[Generation]:
-        wait, failures = self.first_poll, 0
+        wait, failures, trouble = self.first_poll, 0, ""
         if not job.id.strip("."):
             raise InvalidRequestError(f"{job.id!r} is no id of a prediction")
         url = f"{self.host}/api/v3/predictions/{quote(job.id, safe='')}/result"
         call = Call("GET", url, account=self.name, timeout=POLL_TIMEOUT)
         while True:
-            yield Pause(wait)
-            wait = min(wait * self.poll_growth, self.slowest_poll)
+            pause, wait = wait, min(wait * self.poll_growth, self.slowest_poll)
             try:
+                yield Pause(pause)
                 prediction, raw = polled((yield call), job.id)
+            except DeadlineExceededError as error:
+                if trouble:
+                    error.add_note(f"the last poll failed: {trouble}")
+                raise
             except _PASSING as error:
-                failures += 1
+                failures, trouble = failures + 1, error.message
                 if failures > (NOT_FOUND if error.status == 404 else self.poll_failures):
                     raise
                 wait = max(wait, error.retry_after or 0.0)
                 yield Polled(job, "no answer")
                 continue
-            failures = 0
+            failures, trouble = 0, ""
             yield Polled(job, shown(prediction.state, 40))
             generation = self._outcome(prediction, job, raw)
             if generation:

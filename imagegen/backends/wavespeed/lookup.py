@@ -34,7 +34,7 @@ from imagegen.errors import (
 )
 from imagegen.flow import Call, Flow, Pause, Reply
 from imagegen.request import ImageRequest
-from imagegen.result import Job
+from imagegen.result import Job, Notice
 
 LIST_TIMEOUT = 30.0
 PAGE_SIZE = 100
@@ -42,6 +42,8 @@ MOST_PAGES = 50
 KEPT = timedelta(days=7)
 PAUSES = (1.0, 2.0, 4.0)
 """Seconds before each further try of a page."""
+
+UNTOLD = Notice("unverified", "prompt", "the list does not tell that it was made from this prompt")
 
 _PASSING = (ProviderUnavailableError, RateLimitError, TransportError)
 _ADVICE = (
@@ -57,21 +59,44 @@ class _Item(Prediction):
     input: Any = None
     inputs: Any = None
 
-    def may_be(self, model: str, since: datetime, until: datetime, prompts: set[str]) -> bool:
-        """Tell whether nothing that is said here rules it out."""
-        told = isinstance(self.model, str) and self.model
-        return (
-            (not told or self.model == model)
-            and (self.created is None or since <= self.created <= until)
-            and (not self._echoed or bool(self._echoed & prompts))
-        )
+    def in_time(self, since: datetime, until: datetime) -> bool:
+        """Tell whether it was made in that time, as far as it says when."""
+        return self.created is None or since <= self.created <= until
+
+    def is_another(self, model: str, prompts: set[str]) -> bool:
+        """Tell whether it is certainly of another model or prompt.
+
+        A model may be named by its family; a prompt may be told with other spaces, or cut short.
+        """
+        made = self.model if isinstance(self.model, str) else ""
+        if made and made != model and not model.startswith(f"{made}/"):
+            return True
+        told = self._prompts
+        return bool(told) and not any(_alike(one, other) for one in told for other in prompts)
+
+    def is_told(self, prompts: set[str]) -> bool:
+        """Tell whether it says that it was made from one of *prompts*."""
+        digests = {f"sha256:{sha256(text.encode()).hexdigest()}" for text in self._prompts}
+        plain = {_plain(text) for text in prompts}
+        return bool(digests & prompts or {_plain(text) for text in self._prompts} & plain)
 
     @property
-    def _echoed(self) -> set[str]:
-        """The prompt that was submitted and its digest; empty where it is not told."""
+    def _prompts(self) -> set[str]:
+        """The prompt that was submitted; empty where it is not told."""
         objects = [echo for echo in (self.input, self.inputs) if isinstance(echo, dict)]
-        prompts = {text for echo in objects if isinstance(text := echo.get("prompt"), str) and text}
-        return prompts | {f"sha256:{sha256(text.encode()).hexdigest()}" for text in prompts}
+        return {text for echo in objects if isinstance(text := echo.get("prompt"), str) and text}
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _alike(told: str, prompt: str) -> bool:
+    """Tell whether *told* may be *prompt*, which may be known by its digest only."""
+    if prompt.startswith("sha256:"):
+        return prompt == f"sha256:{sha256(told.encode()).hexdigest()}"
+    one, other = _plain(told), _plain(prompt)
+    return one.startswith(other) or other.startswith(one.rstrip("…."))
 
 
 @frozen
@@ -85,7 +110,8 @@ def found(  # noqa: PLR0917 - a backend passes on its own `find`, in that order
 ) -> Flow[tuple[Job, ...]]:
     """Predictions of *model* created in that time that may come from *request*, oldest first.
 
-    An empty answer is certain: the list, which goes back 7 days, was read whole. A request that
+    An empty answer is certain: the list, which goes back 7 days, was read whole. A job of which
+    the list does not tell that it was made from *request* has the notice `UNTOLD`. A request that
     was stored without its prompt may have ``sha256:`` and the hexadecimal digest of it instead.
 
     Args:
@@ -108,10 +134,15 @@ def found(  # noqa: PLR0917 - a backend passes on its own `find`, in that order
     prompts = _prompts(request, account)
     jobs = {
         item.id: Job(
-            provider=account, model=model, id=item.id, request=request, created_at=item.created
+            provider=account,
+            model=model,
+            id=item.id,
+            request=request,
+            created_at=item.created,
+            notices=() if item.is_told(prompts) else (UNTOLD,),
         )
         for item in reversed(items)
-        if item.may_be(model, since, until, prompts)
+        if item.in_time(since, until) and not item.is_another(model, prompts)
     }
     return tuple(sorted(jobs.values(), key=lambda job: job.created_at or since))
 

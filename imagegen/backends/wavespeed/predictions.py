@@ -269,6 +269,8 @@ def _ended(prediction: Prediction, job: Job) -> ImageGenError:
     words = prediction.error if isinstance(prediction.error, str) else ""
     code = prediction.code if type(prediction.code) is int else 0
     kind = APP_CODES.get(code, ContentPolicyError if _FLAGGED.search(words) else JobFailedError)
+    if prediction.state not in REFUNDED and kind is not ContentPolicyError:
+        kind = JobFailedError
     return kind(
         f"the prediction ended as {prediction.state}: {words or 'no reason given'}",
         code=code or None,

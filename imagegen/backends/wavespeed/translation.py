@@ -29,7 +29,7 @@ TEXT_TO_IMAGE = f"{FAMILY}/text-to-image"
 IMAGE_TO_IMAGE = f"{FAMILY}/image-to-image"
 IMAGE_01 = frozenset({TEXT_TO_IMAGE, IMAGE_TO_IMAGE})
 
-_RESERVED = frozenset({"num_images", "seed"})
+_RESERVED = frozenset({"num_images", "prompt", "seed"})
 _OPTIMIZERS = ("prompt_optimizer", "enable_prompt_expansion")
 _UNLISTED: Mapping[str, Mapping[str, Any]] = {
     name: {} for name in ("prompt", "size", "aspect_ratio", "seed", "image")
