@@ -275,7 +275,7 @@ def endings() -> Iterator[Trouble]:
     yield Trouble("nanoseconds", Fault("nanoseconds"), **sole)
     for kind in ("moderated", "missing", "slow", "late"):
         fault = Fault(cast("Any", kind), seconds=400.0 if kind in ("slow", "late") else 0.0)
-        yield Trouble(kind, fault, ("submit",), ends=kind == "moderated")
+        yield Trouble(kind, fault, ("submit",), ends=kind in {"moderated", "missing"})
     for shape in ("null", "objects", "empty"):
         fault = Fault("outputs", shape=cast("Any", shape))
         yield Trouble(f"outputs: {shape}", fault, ("submit",), ends=shape != "objects")
