@@ -66,11 +66,16 @@ class GeneratedImage:
 
 @frozen(kw_only=True)
 class Cost:
-    """Money: `amount` in `currency` (ISO 4217), None where unknown, and what that rests on."""
+    """Money: `amount` in `currency` (ISO 4217), None where unknown, and what that rests on.
+
+    `source` says where the price comes from and of which day it is; None where that is not known,
+    or where a sum has several. It does not count when costs are compared.
+    """
 
     amount: Decimal | None = None
     currency: str | None = None
     basis: Basis = "unknown"
+    source: str | None = field(default=None, eq=False, repr=False)
 
     def __add__(self, other: Cost) -> Cost:
         """Add up; an unknown part, or a second currency, makes the sum unknown."""
@@ -80,7 +85,12 @@ class Cost:
         if not known or self.currency != other.currency:
             return Cost()
         basis: Basis = "billed" if {self.basis, other.basis} == {"billed"} else "list-price"
-        return Cost(amount=self.amount + other.amount, currency=self.currency, basis=basis)  # type: ignore[operator]
+        return Cost(
+            amount=self.amount + other.amount,  # type: ignore[operator]
+            currency=self.currency,
+            basis=basis,
+            source=self.source if self.source == other.source else None,
+        )
 
     @staticmethod
     def total(costs: Iterable[Cost]) -> Cost:

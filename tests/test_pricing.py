@@ -9,8 +9,9 @@ from importlib import resources
 from typing import Any, Literal
 
 import pytest
-from attrs import asdict
+from attrs import asdict, evolve
 
+from imagegen.errors import ConfigurationError
 from imagegen.pricing import Price, list_price
 from imagegen.result import Cost
 
@@ -102,3 +103,44 @@ def test_a_call_costs_by_the_image_or_as_a_whole_and_nothing_for_nothing(
 
 def test_money_is_exact() -> None:
     assert price("image", "0.1").cost(3).amount == Decimal("0.3")
+
+
+def test_a_cost_says_what_price_it_rests_on() -> None:
+    cost = price("image").cost(3)
+    assert cost.source == "a page, 2026-01-01"
+    assert (cost + price("image").cost(1)).source == cost.source
+
+
+def test_a_sum_of_two_sources_names_neither() -> None:
+    other = evolve(price("image"), source="another page")
+    total = price("image").cost(1) + other.cost(1)
+    assert (total.amount, total.basis, total.source) == (Decimal("0.0070"), "list-price", None)
+
+
+def test_the_source_does_not_make_two_costs_different() -> None:
+    assert price("image").cost(1) == evolve(price("image"), source="another page").cost(1)
+
+
+def test_a_price_is_old_after_180_days() -> None:
+    assert not price("image").is_old(date(2026, 6, 30))
+    assert price("image").is_old(date(2026, 7, 1))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("amount", Decimal("-0.01")),
+        ("amount", Decimal("NaN")),
+        ("amount", Decimal("Infinity")),
+        ("amount", 0.0035),
+        ("amount", "0.0035"),
+        ("currency", "dollars"),
+        ("currency", ""),
+        ("currency", None),
+        ("per", "megapixel"),
+    ],
+)
+def test_what_is_no_price_is_refused(field: str, value: object) -> None:
+    with pytest.raises(ConfigurationError, match=f"a price's {field} must be") as caught:
+        evolve(price("image"), **{field: value})  # type: ignore[arg-type]
+    assert caught.value.field == field

@@ -205,7 +205,7 @@ class PerCall(MiniMax):
     def images_per_call(self, model: str, request: ImageRequest) -> int:
         return 4
 
-    def price(self, model: str, request: ImageRequest) -> Price | None:
+    def list_price(self, model: str, request: ImageRequest) -> Price | None:
         amount, day = Decimal("0.008"), date(2026, 11, 20)
         return Price(amount=amount, currency="USD", per="call", as_of=day, source="this test")
 

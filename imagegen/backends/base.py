@@ -125,6 +125,13 @@ def _known_limits(backend: Backend, _: object, given: Limits | str | None) -> No
         raise ConfigurationError(f"limits must be Limits, not {brief(given)}", field="limits")
 
 
+def _only_prices(_: Backend, __: object, given: Mapping[str, Price]) -> None:
+    if not isinstance(given, Mapping) or not all(isinstance(p, Price) for p in given.values()):
+        raise ConfigurationError(
+            f"prices must be a mapping of model ids to Price, not {brief(given)}", field="prices"
+        )
+
+
 @frozen(kw_only=True)
 class Backend(ABC):
     """A provider, as imagegen sees it: its account, and how to talk to it.
@@ -134,6 +141,8 @@ class Backend(ABC):
         base_url: None takes the variable that `host_variable` names, else `default_host`.
         limits: what the account allows, as `Limits` or the name of a preset such as
             ``"silver"``; a client keeps to it. None: no limits.
+        prices: what the caller pays, by the provider's own model id, where that is not the list
+            price.
     """
 
     name: ClassVar[str]
@@ -152,6 +161,7 @@ class Backend(ABC):
     api_key: Secret | None = field(default=None, converter=optional_secret)
     base_url: str | None = field(default=None, converter=optional_host)
     limits: Limits | str | None = field(default=None, validator=_known_limits)
+    prices: Mapping[str, Price] = field(factory=dict[str, Price], validator=_only_prices)
 
     @property
     def host(self) -> str:
@@ -180,8 +190,13 @@ class Backend(ABC):
             InvalidRequestError: a value is wrong for this provider whatever the model.
         """
 
-    @abstractmethod
     def price(self, model: str, request: ImageRequest) -> Price | None:
+        """Price of one image or call: the caller's own, else the list's; None where unknown."""
+        own = self.prices.get(self.model_id(model, request))
+        return own or self.list_price(model, request)
+
+    @abstractmethod
+    def list_price(self, model: str, request: ImageRequest) -> Price | None:
         """List price of one image or call; None where unknown."""
 
     @abstractmethod

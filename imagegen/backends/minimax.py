@@ -150,7 +150,7 @@ class MiniMax(Backend):
         """Nine, for both models."""
         return IMAGES_PER_CALL
 
-    def price(self, model: str, request: ImageRequest) -> Price | None:  # noqa: ARG002 - not by request
+    def list_price(self, model: str, request: ImageRequest) -> Price | None:  # noqa: ARG002 - not by request
         """Per delivered image, in the currency of the host's region."""
         return list_price(self.name, model, _region(self.host))
 

@@ -10,7 +10,7 @@ def main() -> None:
 
         status = run()
     except ModuleNotFoundError as error:
-        if error.name not in ("click", "platformdirs", "rich"):
+        if error.name not in ("click", "rich"):
             raise
         sys.exit(f"imagegen: {error.name} is missing; run: pip install 'imagegen[cli]'")
     except KeyboardInterrupt:

@@ -259,7 +259,7 @@ def _image(image: GeneratedImage, path: Path | None) -> dict[str, Any]:
 
 def cost_as_dict(cost: Cost) -> dict[str, Any]:
     """Money, and what it rests on."""
-    return {"amount": cost.amount, "currency": cost.currency, "basis": cost.basis}
+    return asdict(cost)
 
 
 def _failure(failure: ImageFailure) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from imagegen.errors import (
     UnsupportedFeatureError,
 )
 from imagegen.flow import Call
+from imagegen.pricing import Price
 from imagegen.request import ImageRequest, ReferenceImage
 from imagegen.result import Job
 from imagegen.testing import play, reply
@@ -151,3 +154,28 @@ def test_a_source_is_refused_by_minimax_with_what_to_do() -> None:
     with pytest.raises(UnsupportedFeatureError) as caught:
         MiniMax().translate(request, "image-01", Terms())
     assert 'role="character"' in caught.value.advice
+
+
+CONTRACT = Price(
+    amount=Decimal("0.003"), currency="EUR", per="call", as_of=date(2026, 11, 1), source="a deal"
+)
+
+
+def test_the_callers_own_price_goes_before_the_list_price() -> None:
+    backend = MiniMax(prices={"image-01": CONTRACT})
+    assert backend.price("image-01", ImageRequest("x")) is CONTRACT
+    assert backend.list_price("image-01", ImageRequest("x")) != CONTRACT
+    assert backend.price("image-01-live", ImageRequest("x")) is None
+
+
+def test_an_own_price_belongs_to_the_member_of_a_family() -> None:
+    backend = WaveSpeed(prices={"minimax/image-01/image-to-image": CONTRACT})
+    reference = ReferenceImage("https://example.com/a.png")
+    assert backend.price("minimax/image-01", ImageRequest("x", references=[reference])) is CONTRACT
+    assert backend.price("minimax/image-01", ImageRequest("x")) != CONTRACT
+
+
+@pytest.mark.parametrize("given", [{"image-01": "0.003"}, [CONTRACT], None])
+def test_own_prices_are_a_mapping_of_prices(given: Any) -> None:
+    with pytest.raises(ConfigurationError, match="prices must be"):
+        MiniMax(prices=given)

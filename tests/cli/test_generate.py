@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -91,7 +92,9 @@ def test_json_is_one_object_with_the_documented_fields(run: Run, model: str) -> 
     }
     assert Path(image["path"]).exists()
     assert image["url"].startswith("http")
+    source = printed["cost"].pop("source")
     assert printed["cost"] == {"amount": "0.0035", "currency": "USD", "basis": "list-price"}
+    assert re.search(r", 2026-\d\d-\d\d$", source)
     assert printed["failures"] == printed["notices"] == []
     (attempt,) = printed["attempts"]
     assert (attempt["n"], attempt["images"], attempt["error"]) == (1, 1, None)

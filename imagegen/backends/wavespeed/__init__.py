@@ -101,7 +101,7 @@ class WaveSpeed(Backend):
         entry = listed(full_model_id(model, request))
         return entry.images_per_call if entry else 1
 
-    def price(self, model: str, request: ImageRequest) -> Price | None:
+    def list_price(self, model: str, request: ImageRequest) -> Price | None:
         """In USD, from the price book or the model listing; None where it varies."""
         full = full_model_id(model, request)
         entry = listed(full)
