@@ -19,7 +19,7 @@ from imagegen.errors import (
 from imagegen.events import FellBack
 from imagegen.health import Health
 from imagegen.orders import Batch, Order, Outcome, Plan, brought, check_cost, errors_in
-from imagegen.outcomes import ending
+from imagegen.outcomes import ending, is_open
 from imagegen.policy import NEVER, Retries
 from imagegen.result import Attempt, Cost, Generation
 from imagegen.routing import Candidates, Route
@@ -140,7 +140,7 @@ class Fallback(Generic[T]):
             raise
         report(self._health, name, outcomes)
         parts = errors_in([outcome for outcome in outcomes if not brought(outcome)])
-        clear = self._route.on_unknown == "spend" or not any(map(_is_open, parts))
+        clear = self._route.on_unknown == "spend" or not any(map(is_open, parts))
         turns = all(map(self._route.turns_from, parts))  # before joining, which adds to errors
         try:
             value = self._verb.joined(order, outcomes)
@@ -199,10 +199,6 @@ class Fallback(Generic[T]):
         failed.attempts = tuple(self._attempts)
         failed.rejected = tuple(self._rejected)
         return failed
-
-
-def _is_open(error: ImageGenError) -> bool:
-    return ending(error) in ("ambiguous", "accepted")
 
 
 def _unwanted(generation: Generation) -> ImageGenError:

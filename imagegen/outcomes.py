@@ -71,6 +71,11 @@ def ending(error: ImageGenError) -> Ending:
     return known
 
 
+def is_open(error: ImageGenError) -> bool:
+    """Tell whether what *error* is about may still be made, and billed."""
+    return ending(error) in ("ambiguous", "accepted")
+
+
 def repeatable(error: ImageGenError) -> bool:
     """Tell whether the same submission may be made again: it was provably not accepted."""
     unspent = error.charged == "no" and error.job is None

@@ -29,7 +29,7 @@ from imagegen.errors import (
 )
 from imagegen.health import Health
 from imagegen.orders import Order, amount
-from imagegen.outcomes import ending
+from imagegen.outcomes import is_open
 from imagegen.redaction import brief
 from imagegen.result import Generation
 
@@ -125,7 +125,7 @@ class Route:
 
     def turns_from(self, error: ImageGenError) -> bool:
         """Tell whether the next model may be tried after *error*."""
-        if ending(error) in ("ambiguous", "accepted"):
+        if is_open(error):
             return self.on_unknown == "spend"
         return any(_judged(judge, error) for judge in self.fallback_on)
 
