@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-IMAGE_TYPES = ("text-to-image", "image-to-image")
+from imagegen.backends.wavespeed.prices import IMAGE_TYPES, priced_per
+
 COMMON_FIELDS = (
     "prompt", "size", "aspect_ratio", "num_images", "seed", "image", "images",
     "prompt_optimizer", "enable_prompt_expansion", "enable_sync_mode", "enable_base64_output",
@@ -44,20 +45,6 @@ def trimmed(model: dict[str, Any]) -> dict[str, Any]:
         },
         "others": sorted(properties.keys() - set(COMMON_FIELDS)),
     }
-
-
-def priced_per(formula: str) -> str | None:
-    """Say what the base price buys; None where the price depends on other inputs."""
-    plain = "".join(formula.split())
-    if plain in ("", '{"total_price":base_price*1}'):
-        return "call"
-    if plain in (
-        '{"total_price":base_price*num_images}',
-        '{"total_price":$number(num_images)*base_price}',
-        '{"total_price":base_price*$number(num_images)}',
-    ):
-        return "image"
-    return None
 
 
 if __name__ == "__main__":

@@ -7,25 +7,20 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Mapping
+from collections.abc import Collection, Generator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 from attrs import field, frozen
 
 from imagegen.addresses import is_loopback
+from imagegen.backends.standing import Standing
 from imagegen.errors import (
-    AuthenticationError,
-    BackendError,
     ConfigurationError,
-    ContentPolicyError,
     DeadlineExceededError,
     ImageGenError,
-    InsufficientBalanceError,
     InvalidRequestError,
-    ProviderUnavailableError,
-    RateLimitError,
     SubmissionUnknownError,
     TransportError,
     UnsupportedFeatureError,
@@ -33,9 +28,12 @@ from imagegen.errors import (
 from imagegen.flow import Call, Flow, Reply
 from imagegen.limits import Limits, preset
 from imagegen.pricing import Price
-from imagegen.redaction import Secret, brief, shown, without_query
+from imagegen.redaction import Secret, brief, without_query
 from imagegen.request import ImageRequest
 from imagegen.result import Generation, Job, Notice
+
+Fit = Literal["strict", "nearest"]
+Unsupported = Literal["error", "adjust"]
 
 
 @frozen
@@ -47,12 +45,12 @@ class Terms:
     Every departure is a Notice.
     """
 
-    fit: Literal["strict", "nearest"] = "strict"
-    unsupported: Literal["error", "adjust"] = "error"
+    fit: Fit = "strict"
+    unsupported: Unsupported = "error"
 
     def __attrs_post_init__(self) -> None:
-        _require("fit", self.fit, ("strict", "nearest"))
-        _require("unsupported", self.unsupported, ("error", "adjust"))
+        _require("fit", self.fit, get_args(Fit))
+        _require("unsupported", self.unsupported, get_args(Unsupported))
 
 
 def _require(name: str, value: str, allowed: tuple[str, ...]) -> None:
@@ -157,6 +155,8 @@ class Backend(ABC):
     default_model: ClassVar[str]
     can_find: ClassVar[bool] = False
     """Whether `find` can look up a job whose submission was not answered."""
+    can_price: ClassVar[bool] = False
+    """Whether `current_prices` can ask the provider what it takes."""
 
     api_key: Secret | None = field(default=None, converter=optional_secret)
     base_url: str | None = field(default=None, converter=optional_host)
@@ -223,6 +223,36 @@ class Backend(ABC):
             ImageGenError: the answer is not certain.
         """
         raise UnsupportedFeatureError("there is no list to look into", provider=self.name)
+
+    def models(self) -> tuple[str, ...]:
+        """Ids of the models that are known, the default one first; there may be others."""
+        return (self.default_model,)
+
+    def check(self) -> Flow[Standing]:
+        """Make one or two free calls that tell whether the key is accepted, and what is left.
+
+        Without a key they are made without credentials: an AuthenticationError then says that
+        the host answers.
+
+        Raises:
+            UnsupportedFeatureError: the provider has no such call.
+            ImageGenError: the key is not accepted, or the provider not reached or not understood.
+        """
+        raise UnsupportedFeatureError("there is no free call to check a key", provider=self.name)
+
+    def current_prices(
+        self,
+        models: Collection[str],  # noqa: ARG002 - for overriders
+    ) -> Flow[Mapping[str, Price | None]]:
+        """Ask, free of charge, what this account pays now, by full model id; None is unknown.
+
+        What can be had in one call comes along; *models* are asked for one by one where that
+        tells more. Implement it together with `can_price`.
+
+        Raises:
+            ImageGenError: the provider refused to tell, or was not reached or not understood.
+        """
+        raise UnsupportedFeatureError("there is no price list to ask for", provider=self.name)
 
 
 class Draft:
@@ -337,54 +367,3 @@ def attached(job: Job) -> Generator[None]:
             "client.result(job) can still ask for it"
         )
         raise
-
-
-_BY_STATUS: Mapping[int, type[ImageGenError]] = {
-    400: InvalidRequestError,
-    401: AuthenticationError,
-    402: InsufficientBalanceError,
-    403: AuthenticationError,
-    404: ConfigurationError,
-    405: ConfigurationError,
-    409: InvalidRequestError,
-    413: InvalidRequestError,
-    415: InvalidRequestError,
-    422: InvalidRequestError,
-    425: RateLimitError,
-    429: RateLimitError,
-    451: ContentPolicyError,
-}
-
-
-def is_refusal(status: int) -> bool:
-    """Tell an HTTP-like status that says by itself that nothing was accepted; no 5xx does."""
-    return status in _BY_STATUS
-
-
-def refused(status: int, words: str, reply: Reply, **context: Any) -> ImageGenError:
-    """The error for a refusal in the provider's own *words* with an HTTP-like *status*."""
-    kind = _BY_STATUS.get(status, ProviderUnavailableError if status >= 500 else BackendError)
-    return told(kind, words, reply, status=status, **context)
-
-
-def told(kind: type[ImageGenError], words: str, reply: Reply, **context: Any) -> ImageGenError:
-    """An error of *kind* in the provider's own *words*, with what the reply's headers add."""
-    if issubclass(kind, BackendError):
-        context["retry_after"] = reply.retry_after
-    context.setdefault("status", reply.status)
-    return kind(words, **context)
-
-
-def without_words(reply: Reply, **context: Any) -> ImageGenError:
-    """The error for a submission's reply that is not the provider's own: a proxy's, or garbage.
-
-    A 4xx of known meaning is a refusal all the same. Anything else may come from between us and
-    a provider that accepted the submission, so its outcome is unknown.
-    """
-    said = shown(reply.body[:2000].decode("utf-8", "replace"), 120)
-    words = f"HTTP {reply.status} without a readable answer: {said or 'empty'}"
-    if reply.broken:
-        words = f"the answer breaks off ({reply.broken}): {words}"
-    if is_refusal(reply.status):
-        return refused(reply.status, words, reply, **context)
-    return SubmissionUnknownError(words, status=reply.status, **context)

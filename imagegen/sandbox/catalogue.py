@@ -190,12 +190,13 @@ def _listed(model: Model, order: int) -> dict[str, Any]:
         "api_path": f"/api/v3/{model.id}",
         "request_schema": schema,
     }
-    per_image = '{"total_price":base_price * num_images}'
+    formulas = {"call": "", "image": '{"total_price":base_price * num_images}'}
+    varying = '{"total_price":base_price * (resolution = "4k" ? 2 : 1)}'
     return {
         "model_id": model.id,
         "name": model.id,
         "base_price": float(model.price),
-        "formula": per_image if model.per == "image" else "",
+        "formula": formulas.get(model.per or "", varying),
         "description": "",
         "type": model.type,
         "sort_order": order,

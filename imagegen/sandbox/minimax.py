@@ -110,9 +110,9 @@ class MiniMax:
             case "POST", "/v1/image_generation":
                 return lambda: self._generate(request, trace, fault)
             case "GET", "/v1/token_plan/remains":
-                return lambda: self._remains(trace)
+                return lambda: self._remains(request, trace)
             case "GET", "/account/query_balance":
-                return lambda: self._balance(trace)
+                return lambda: self._balance(request, trace)
             case _:
                 return None
 
@@ -178,7 +178,8 @@ class MiniMax:
             for picture in made
         ]
 
-    def _remains(self, trace: str) -> Answer:
+    def _remains(self, request: Request, trace: str) -> Answer:
+        _refuse_kind(request, "sk-api-")
         now = datetime.fromtimestamp(self._sandbox.clock(), UTC)
         start = now.replace(hour=0, minute=0, second=0, microsecond=0)
         end = start + timedelta(days=1)
@@ -197,7 +198,8 @@ class MiniMax:
         }
         return _success({"model_remains": [quota]}, trace)
 
-    def _balance(self, trace: str) -> Answer:
+    def _balance(self, request: Request, trace: str) -> Answer:
+        _refuse_kind(request, "sk-cp-")
         available = str(self._sandbox.balance)
         amounts = {
             "available_amount": available,
@@ -209,6 +211,12 @@ class MiniMax:
             "balance_alert_threshold": "0",
         }
         return _success(amounts, trace)
+
+
+def _refuse_kind(request: Request, prefix: str) -> None:
+    """Keys of plans have no balance, and pay-as-you-go keys no quota; the code is a guess."""
+    if request.bearer.startswith(prefix):
+        raise _Refused(1004, MESSAGES[1004])
 
 
 def _success(payload: dict[str, Any], trace: str) -> Answer:

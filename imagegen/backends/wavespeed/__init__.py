@@ -7,7 +7,7 @@ its official clients do.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any, ClassVar
 from urllib.parse import quote
@@ -21,9 +21,12 @@ from imagegen.backends.base import (
     attached,
     submit_once,
 )
-from imagegen.backends.wavespeed.catalogue import advice_on_model, listed
+from imagegen.backends.standing import Standing
+from imagegen.backends.wavespeed.account import checked
+from imagegen.backends.wavespeed.catalogue import advice_on_model, image_models, listed
 from imagegen.backends.wavespeed.lookup import found
 from imagegen.backends.wavespeed.predictions import Prediction, outcome, polled, submitted
+from imagegen.backends.wavespeed.prices import current
 from imagegen.backends.wavespeed.translation import FAMILY, full_model_id, translate
 from imagegen.errors import (
     ConfigurationError,
@@ -89,6 +92,7 @@ class WaveSpeed(Backend):
     prefix: ClassVar[str] = "/api/v3"
     default_model: ClassVar[str] = FAMILY
     can_find: ClassVar[bool] = True
+    can_price: ClassVar[bool] = True
 
     sync_mode: bool = False
     first_poll: float = field(default=2.0, validator=_within(0.01, 3600))
@@ -159,6 +163,18 @@ class WaveSpeed(Backend):
     ) -> Flow[tuple[Job, ...]]:
         """Look into the list of predictions of the last seven days."""
         return (yield from found(self.host, self.name, model, request, since, until))
+
+    def models(self) -> tuple[str, ...]:
+        """The family minimax/image-01, then every listed image model."""
+        return (FAMILY, *image_models())
+
+    def check(self) -> Flow[Standing]:
+        """Ask for the balance."""
+        return (yield from checked(self.host, self.name, self.name if self.api_key else None))
+
+    def current_prices(self, models: Collection[str]) -> Flow[Mapping[str, Price | None]]:
+        """Read the model listing, then ask for each of *models*: the answer wins."""
+        return (yield from current(self.host, self.name, models))
 
     def _poll(self, job: Job) -> Flow[Generation]:
         wait, failures, trouble = self.first_poll, 0, ""

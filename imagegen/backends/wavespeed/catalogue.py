@@ -54,6 +54,11 @@ def listed(model: str) -> Listed | None:
     )
 
 
+def image_models() -> tuple[str, ...]:
+    """Ids of every listed model, sorted."""
+    return tuple(_listing()["models"])
+
+
 def advice_on_model(model: str) -> str:
     """Name the listed models whose ids are like that of one that is not listed."""
     models = _listing()["models"]

@@ -10,8 +10,8 @@ from typing import Any
 from attrs import evolve, frozen
 
 from imagegen import codec
-from imagegen.backends.base import is_refusal, refused, told, without_words
 from imagegen.backends.pictures import Exchange, inline_image, is_url
+from imagegen.backends.refusals import is_refusal, refused, told, without_words
 from imagegen.backends.wavespeed.translation import IMAGE_01
 from imagegen.errors import (
     ContentPolicyError,

@@ -22,8 +22,6 @@ from imagegen.backends.base import (
     Terms,
     Translation,
     submit_once,
-    told,
-    without_words,
 )
 from imagegen.backends.geometry import nearest_ratio, shape_of
 from imagegen.backends.image_01 import (
@@ -35,16 +33,16 @@ from imagegen.backends.image_01 import (
     fitting_ratio,
     fitting_size,
 )
+from imagegen.backends.minimax.account import checked
+from imagegen.backends.minimax.replies import CODES, ImageReply, integer, member
 from imagegen.backends.pictures import Exchange, inline_image, is_url
+from imagegen.backends.refusals import told, without_words
+from imagegen.backends.standing import Standing
 from imagegen.errors import (
-    AuthenticationError,
-    Charged,
     ContentPolicyError,
     ImageGenError,
-    InsufficientBalanceError,
     InvalidRequestError,
     MalformedReplyError,
-    RateLimitError,
     SubmissionUnknownError,
     UnsupportedFeatureError,
 )
@@ -53,6 +51,8 @@ from imagegen.pricing import Price, list_price
 from imagegen.request import ImageRequest, ReferenceImage, Size
 from imagegen.result import GeneratedImage, Generation, ImageFailure, Job
 
+__all__ = ["CHINA_HOST", "CODES", "GLOBAL_HOST", "MODELS", "MiniMax"]
+
 GLOBAL_HOST = "https://api.minimax.io"
 CHINA_HOST = "https://api.minimax.cn"
 """The documented host in China since September 2026; api.minimaxi.com is the older one."""
@@ -60,73 +60,6 @@ CHINA_HOST = "https://api.minimax.cn"
 MODELS = ("image-01", "image-01-live")
 URL_LIFETIME = timedelta(hours=24)
 _RESERVED = frozenset({"model", "n", "prompt", "seed"})
-
-CODES: Mapping[int, tuple[type[ImageGenError], Charged]] = {
-    1000: (SubmissionUnknownError, "unknown"),
-    1001: (SubmissionUnknownError, "unknown"),
-    1002: (RateLimitError, "no"),
-    1004: (AuthenticationError, "no"),
-    1008: (InsufficientBalanceError, "no"),
-    1013: (SubmissionUnknownError, "unknown"),
-    1024: (SubmissionUnknownError, "unknown"),
-    1026: (ContentPolicyError, "no"),
-    1027: (ContentPolicyError, "unknown"),
-    1028: (InsufficientBalanceError, "no"),
-    1030: (InsufficientBalanceError, "no"),
-    1033: (SubmissionUnknownError, "unknown"),
-    1039: (RateLimitError, "no"),
-    1041: (RateLimitError, "no"),
-    1042: (InvalidRequestError, "no"),
-    1043: (InvalidRequestError, "no"),
-    1044: (InvalidRequestError, "no"),
-    2013: (InvalidRequestError, "no"),
-    2037: (InvalidRequestError, "no"),
-    2038: (AuthenticationError, "no"),
-    2039: (InvalidRequestError, "no"),
-    2042: (AuthenticationError, "no"),
-    2045: (RateLimitError, "no"),
-    2048: (InvalidRequestError, "no"),
-    2049: (AuthenticationError, "no"),
-    2054: (InvalidRequestError, "no"),
-    2056: (InsufficientBalanceError, "no"),
-    2061: (AuthenticationError, "no"),
-    20132: (InvalidRequestError, "no"),
-}
-"""`base_resp.status_code` to the error raised and whether it was charged.
-
-From the error code page and the codes seen live. "unknown" stands where the provider had begun
-to work and does not say what it bills; so is a code that is not listed.
-"""
-
-
-@frozen
-class ImageReply:
-    """The reply. The form of its fields varies, so they are read by hand.
-
-    One odd field must not cost the pictures beside it: they are paid for.
-    """
-
-    base_resp: Any = None
-    id: Any = None
-    data: Any = None
-    metadata: Any = None
-
-    @property
-    def code(self) -> int | None:
-        """`base_resp.status_code`: 0 is success; None where there is none to read."""
-        return _integer(_member(self.base_resp, "status_code"))
-
-    @property
-    def words(self) -> str:
-        """`base_resp.status_msg`."""
-        words = _member(self.base_resp, "status_msg")
-        return words if isinstance(words, str) and words else "no reason given"
-
-    def pictures(self, *, inline: bool) -> list[Any]:
-        """URLs or base64, as asked; the other, if that is what came."""
-        names = ("image_base64", "image_urls") if inline else ("image_urls", "image_base64")
-        arrays = (_member(self.data, name) for name in names)
-        return next((array for array in arrays if isinstance(array, list) and array), [])
 
 
 @frozen(kw_only=True)
@@ -173,6 +106,14 @@ class MiniMax(Backend):
         draft.add_options(request, _RESERVED)
         _check_shape(draft)
         return draft.finished()
+
+    def models(self) -> tuple[str, ...]:
+        """Both."""
+        return MODELS
+
+    def check(self) -> Flow[Standing]:
+        """Ask for the balance of a pay-as-you-go key, else for the quota of a plan's."""
+        return (yield from checked(self.host, self.name, self.name if self.api_key else None))
 
     def submit(self, request: ImageRequest, model: str, terms: Terms) -> Flow[Job]:
         """Make the pictures; the job comes back settled."""
@@ -234,17 +175,6 @@ class MiniMax(Backend):
         unclear = [f for f in failures if f.error != ContentPolicyError.__name__]
         price, billed = self.price(model, request), len(images) + len(unclear)
         return exchange.generation(images, failures, price=price, billed=billed, raw=raw)
-
-
-def _member(value: object, name: str) -> Any:
-    return value.get(name) if isinstance(value, dict) else None
-
-
-def _integer(value: object) -> int | None:
-    """Read an integer that the service may send as a string; None for anything else."""
-    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value):
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _region(host: str) -> str:
@@ -359,7 +289,7 @@ def _expiry(url: str, now: datetime) -> datetime:
 
 def _missing(metadata: object, exchange: Exchange, arrived: int) -> list[ImageFailure]:
     missing = max(exchange.request.n - arrived, 0)
-    blocked = min(_integer(_member(metadata, "failed_count")) or 0, missing)
+    blocked = min(integer(member(metadata, "failed_count")) or 0, missing)
     refused = exchange.failure(ContentPolicyError, "blocked by MiniMax for its content")
     lost = exchange.failure(MalformedReplyError, "MiniMax counted it neither made nor blocked")
     return [refused] * blocked + [lost] * (missing - blocked)

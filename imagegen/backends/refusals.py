@@ -1,0 +1,71 @@
+"""Errors for replies that refuse: what an HTTP status says by itself, and what the reply adds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from imagegen.errors import (
+    AuthenticationError,
+    BackendError,
+    ConfigurationError,
+    ContentPolicyError,
+    ImageGenError,
+    InsufficientBalanceError,
+    InvalidRequestError,
+    ProviderUnavailableError,
+    RateLimitError,
+    SubmissionUnknownError,
+)
+from imagegen.flow import Reply
+from imagegen.redaction import shown
+
+_BY_STATUS: Mapping[int, type[ImageGenError]] = {
+    400: InvalidRequestError,
+    401: AuthenticationError,
+    402: InsufficientBalanceError,
+    403: AuthenticationError,
+    404: ConfigurationError,
+    405: ConfigurationError,
+    409: InvalidRequestError,
+    413: InvalidRequestError,
+    415: InvalidRequestError,
+    422: InvalidRequestError,
+    425: RateLimitError,
+    429: RateLimitError,
+    451: ContentPolicyError,
+}
+
+
+def is_refusal(status: int) -> bool:
+    """Tell an HTTP-like status that says by itself that nothing was accepted; no 5xx does."""
+    return status in _BY_STATUS
+
+
+def refused(status: int, words: str, reply: Reply, **context: Any) -> ImageGenError:
+    """The error for a refusal in the provider's own *words* with an HTTP-like *status*."""
+    kind = _BY_STATUS.get(status, ProviderUnavailableError if status >= 500 else BackendError)
+    return told(kind, words, reply, status=status, **context)
+
+
+def told(kind: type[ImageGenError], words: str, reply: Reply, **context: Any) -> ImageGenError:
+    """An error of *kind* in the provider's own *words*, with what the reply's headers add."""
+    if issubclass(kind, BackendError):
+        context["retry_after"] = reply.retry_after
+    context.setdefault("status", reply.status)
+    return kind(words, **context)
+
+
+def without_words(reply: Reply, **context: Any) -> ImageGenError:
+    """The error for a submission's reply that is not the provider's own: a proxy's, or garbage.
+
+    A 4xx of known meaning is a refusal all the same. Anything else may come from between us and
+    a provider that accepted the submission, so its outcome is unknown.
+    """
+    said = shown(reply.body[:2000].decode("utf-8", "replace"), 120)
+    words = f"HTTP {reply.status} without a readable answer: {said or 'empty'}"
+    if reply.broken:
+        words = f"the answer breaks off ({reply.broken}): {words}"
+    if is_refusal(reply.status):
+        return refused(reply.status, words, reply, **context)
+    return SubmissionUnknownError(words, status=reply.status, **context)
