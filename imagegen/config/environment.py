@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 import attrs
 
@@ -11,15 +12,23 @@ from imagegen import backends
 from imagegen.backends.base import Backend
 from imagegen.errors import ConfigurationError
 
+Backends: TypeAlias = Mapping[str, Backend | ConfigurationError]
 
-def configured(given: Sequence[Backend] | None) -> dict[str, Backend | ConfigurationError]:
+
+def configured(
+    given: Sequence[Backend] | Backends | None,
+) -> dict[str, Backend | ConfigurationError]:
     """The backends a client is to use by name: those *given*, or else every installed one.
+
+    A mapping is taken as it is; what is wrong with a backend may stand in its place.
 
     Raises:
         ConfigurationError: *given* is not backends, or has two of one name.
     """
     if given is None:
         return from_environment()
+    if isinstance(given, Mapping):
+        return {name: _checked(name, backend) for name, backend in given.items()}
     by_name: dict[str, Backend | ConfigurationError] = {}
     for backend in given:
         if not isinstance(backend, Backend):
@@ -30,6 +39,12 @@ def configured(given: Sequence[Backend] | None) -> dict[str, Backend | Configura
     return by_name
 
 
+def _checked(name: str, given: object) -> Backend | ConfigurationError:
+    if isinstance(given, ConfigurationError) or (isinstance(given, Backend) and given.name == name):
+        return given
+    raise ConfigurationError(f"{type(given).__name__} is no backend of the name {name!r}")
+
+
 def from_environment(
     environ: Mapping[str, str] = os.environ,
 ) -> dict[str, Backend | ConfigurationError]:
@@ -37,13 +52,24 @@ def from_environment(
 
     What is wrong with one is kept in its place, to be raised when that one is used.
     """
-    return {name: _from_environment(name, environ) for name in backends.names()}
+    return {name: made(name, {}, environ) for name in backends.names()}
 
 
-def _from_environment(name: str, environ: Mapping[str, str]) -> Backend | ConfigurationError:
+def limits_variable(name: str) -> str:
+    """The variable that names the preset of limits for the backend called *name*."""
+    return f"{name.upper()}_LIMITS"
+
+
+def made(
+    name: str, options: Mapping[str, Any], environ: Mapping[str, str]
+) -> Backend | ConfigurationError:
+    """The backend called *name* with *options*, and what they leave out from *environ*.
+
+    What is wrong with it is returned in its place.
+    """
     try:
-        limits = environ.get(f"{name.upper()}_LIMITS") or None
-        return completed(backends.load(name)(limits=limits), environ)
+        given: dict[str, Any] = {"limits": environ.get(limits_variable(name)) or None, **options}
+        return completed(backends.load(name)(**given), environ)
     except ConfigurationError as error:
         error.provider = name
         return error.with_traceback(None)  # its frames' locals hold the environment
@@ -52,7 +78,7 @@ def _from_environment(name: str, environ: Mapping[str, str]) -> Backend | Config
 def completed(backend: Backend, environ: Mapping[str, str] = os.environ) -> Backend:
     """Fill in the key and host that *backend* was not given, from the variables it names."""
     variables = {"api_key": backend.key_variable, "base_url": backend.host_variable}
-    missing = {
+    missing: dict[str, Any] = {
         name: environ[variable]
         for name, variable in variables.items()
         if getattr(backend, name) is None and variable in environ

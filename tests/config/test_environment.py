@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -78,6 +81,13 @@ def test_what_is_wrong_with_one_backend_is_kept_in_its_place() -> None:
     assert made["wavespeed"] == WaveSpeed(api_key=KEY)
 
 
+def test_what_is_kept_in_a_backends_place_does_not_keep_the_environment() -> None:
+    made = from_environment({"MINIMAX_API_HOST": "ftp://h", "MINIMAX_API_KEY": KEY.reveal()})
+    error = made["minimax"]
+    assert isinstance(error, ConfigurationError)
+    assert (error.__traceback__, error.__cause__, error.__context__) == (None, None, None)
+
+
 def test_a_backend_that_can_not_be_loaded_is_an_error_in_its_place(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -114,3 +124,26 @@ def test_two_backends_of_one_name_are_refused() -> None:
 def test_what_is_no_backend_is_refused(given: Any) -> None:
     with pytest.raises(ConfigurationError, match=f"{type(given).__name__} is no backend"):
         configured([given])
+
+
+def test_a_mapping_of_backends_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WAVESPEED_API_KEY", "sk-from-environment")
+    broken = ConfigurationError("no key", provider="minimax")
+    given: Any = {"minimax": broken, "wavespeed": WaveSpeed()}
+    assert configured(given) == given
+
+
+@pytest.mark.parametrize("given", [{"minimax": WaveSpeed()}, {"minimax": None}, {"minimax": "sk"}])
+def test_a_mapping_of_anything_else_is_refused(given: Any) -> None:
+    with pytest.raises(ConfigurationError, match="is no backend of the name 'minimax'"):
+        configured(given)
+
+
+def test_importing_it_loads_no_reader_of_files() -> None:
+    program = "import imagegen.config, json, sys; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    loaded = set(json.loads(done.stdout))
+    assert "imagegen.config.environment" in loaded
+    assert not loaded & {"platformdirs", "keyring", "imagegen.ledger", "imagegen.config.loading"}

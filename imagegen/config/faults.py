@@ -1,0 +1,100 @@
+"""What is wrong with a file, where, and how to mend it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TypeAlias
+
+from attrs import field, frozen
+
+from imagegen.errors import ConfigurationError
+from imagegen.redaction import printable, shown
+
+MANY = 20
+"""Names that one message lists."""
+Key: TypeAlias = tuple[str | int, ...]
+"""Where a value stands: names of tables and keys, and places in arrays of tables."""
+
+
+def dotted(key: Key) -> str:
+    """Write *key* as TOML does, fit to be shown."""
+    words = ""
+    for part in key:
+        if isinstance(part, int):
+            words += f"[{part}]"
+        else:
+            words += ("." if words else "") + _quoted(part)
+    return words
+
+
+def _quoted(part: str) -> str:
+    return part if re.fullmatch(r"[A-Za-z0-9_-]{1,60}", part) else f'"{shown(part, 60)}"'
+
+
+def _clause(words: str) -> str:
+    return shown(words, 500)
+
+
+@frozen
+class Fault:
+    """One thing that is wrong with a file.
+
+    Attributes:
+        file: the file.
+        line: the line at which the statement begins, from 1; None where it is not known.
+        key: the dotted key; empty if it is about the file.
+        problem: what is wrong, in one clause.
+        fix: what to do.
+    """
+
+    file: Path
+    line: int | None
+    key: str
+    problem: str = field(converter=_clause)
+    fix: str = field(converter=printable)
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.problem.rstrip('.')}. {self.fix}"
+
+    @property
+    def where(self) -> str:
+        """``file:line: key``, as far as they are known."""
+        place = printable(str(self.file)) + (f":{self.line}" if self.line else "")
+        return f"{place}: {self.key}" if self.key else place
+
+    def error(self, more: int = 0) -> ConfigurationError:
+        """The error to raise for it, which says that there are *more* faults."""
+        words = f"; and {more} more: `imagegen config check` lists them" if more else ""
+        return ConfigurationError(
+            f"{self.where}: {self.problem}", advice=self.fix + words, field=self.key or None
+        )
+
+
+@frozen
+class Place:
+    """Where a setting is said."""
+
+    file: Path
+    line: int | None
+    key: str
+
+    def __str__(self) -> str:
+        return printable(str(self.file)) + (f":{self.line}" if self.line else "")
+
+    def fault(self, problem: str, fix: str) -> Fault:
+        """Say what is wrong there."""
+        return Fault(self.file, self.line, self.key, problem, fix)
+
+
+def one_of(known: Iterable[str], meant: str = "") -> str:
+    """Advise to choose among *known*, the nearest to *meant* first."""
+    names = sorted(known)
+    if not names:
+        return "There are none here; leave it out"
+    listed = ", ".join(shown(name, 60) for name in names[:MANY])
+    words = f"Known are {listed}" + (", …" if len(names) > MANY else "")
+    nearest = get_close_matches(meant[:100], names, n=1)
+    return f'Did you mean "{shown(nearest[0], 60)}"? {words}' if nearest else words

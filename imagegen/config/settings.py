@@ -1,0 +1,146 @@
+"""The settings that count, as values that a client takes."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from attrs import field, frozen
+
+from imagegen import backends
+from imagegen.backends.base import Backend
+from imagegen.config import places
+from imagegen.config.environment import made
+from imagegen.config.faults import Fault
+from imagegen.config.keys import KeySource
+from imagegen.config.providers import argument
+from imagegen.config.reading import OFF, Setting, Unit
+from imagegen.defaults import Defaults
+from imagegen.errors import ConfigurationError, ImageGenError
+from imagegen.pricing import Price
+from imagegen.redaction import printable
+from imagegen.routing import Route
+
+if TYPE_CHECKING:
+    from imagegen.ledger import Budget
+
+LEDGER_VARIABLE = "IMAGEGEN_LEDGER"
+
+
+@frozen(kw_only=True)
+class Settings:
+    """What files and variables say.
+
+    Attributes:
+        files: the files that were read, the strongest first.
+        profile: the profile that was chosen.
+        backends: every installed backend by name; what is wrong with one is in its place.
+        defaults: what a client uses where a call names nothing.
+        routes: routes by name.
+        timeout: seconds for a call; None where no file says.
+        budget: what may be spent.
+        ledger: where purchases are written down; ``"off"``: nowhere; None: nothing names a place.
+        prompts: whether the ledger keeps prompts.
+        warnings: what is not wrong, and not well either.
+    """
+
+    files: tuple[Path, ...] = ()
+    profile: str | None = None
+    backends: Mapping[str, Backend | ConfigurationError]
+    defaults: Defaults = field(factory=Defaults)
+    routes: Mapping[str, Route] = field(factory=dict[str, Route])
+    timeout: float | None = None
+    budget: Budget | None = None
+    ledger: Path | Literal["off"] | None = None
+    prompts: bool = True
+    warnings: tuple[str, ...] = ()
+
+
+def named(settings: Mapping[Unit, Setting], *table: str) -> dict[str, Setting]:
+    """The settings of *table*, by the name that comes after it."""
+    at = len(table)
+    return {unit[at]: setting for unit, setting in settings.items() if unit[:at] == table}
+
+
+def values(settings: Mapping[str, Setting]) -> dict[str, Any]:
+    """What is said, without where."""
+    return {name: setting.value for name, setting in settings.items()}
+
+
+def made_backends(
+    settings: Mapping[Unit, Setting], refreshed: Mapping[str, Price], environ: Mapping[str, str]
+) -> dict[str, Backend | ConfigurationError]:
+    """Every installed backend; *refreshed* prices count where no file names one."""
+    prices = {**refreshed, **{m: said.value for m, said in named(settings, "prices").items()}}
+    return {
+        name: _backend(name, named(settings, "providers", name), prices, environ)
+        for name in backends.names()
+    }
+
+
+def _backend(
+    name: str,
+    options: Mapping[str, Setting],
+    prices: Mapping[str, Price],
+    environ: Mapping[str, str],
+) -> Backend | ConfigurationError:
+    given = {argument(option): said.value for option, said in options.items()}
+    given["prices"] = {
+        model.partition(":")[2]: price
+        for model, price in prices.items()
+        if model.partition(":")[0] == name
+    }
+    if "key" in options:
+        try:
+            given["api_key"] = options["key"].value.key(environ)
+        except ImageGenError as error:
+            unset = options["key"].place.fault(error.message, error.advice).error()
+            unset.provider, unset.field = name, "api_key"
+            return unset
+    return made(name, given, environ)
+
+
+def ledger(
+    settings: Mapping[Unit, Setting], environ: Mapping[str, str]
+) -> tuple[Path | Literal["off"] | None, str]:
+    """Which ledger is used, and what says so."""
+    said = settings.get(("ledger", "path"))
+    if said is not None:
+        return said.value, str(said.place)
+    variable = environ.get(LEDGER_VARIABLE)
+    if variable:
+        return (OFF if variable == OFF else Path(variable)), LEDGER_VARIABLE
+    if ("budget",) in settings:
+        return places.usual_ledger(), "default, as there is a budget"
+    return None, "default"
+
+
+def forgetful_budget(
+    settings: Mapping[Unit, Setting], environ: Mapping[str, str]
+) -> Iterable[Fault]:
+    """A budget without a ledger to count on: it would begin anew with every process."""
+    place, source = ledger(settings, environ)
+    if ("budget",) in settings and place == OFF:
+        fix = f"Let {source} name a file, or leave the budget out"
+        words = f"a budget needs a ledger, which {source} switches off"
+        yield settings["budget",].place.fault(words, fix)
+
+
+def key_warnings(settings: Mapping[Unit, Setting], readable: Iterable[Path]) -> list[str]:
+    """Keys that stand in a file themselves; *readable* are the files that others can read."""
+    found: list[str] = []
+    for setting in settings.values():
+        source, place = setting.value, setting.place
+        if isinstance(source, KeySource) and source.kind == "file":
+            file = shlex.quote(printable(str(place.file)))
+            found.append(
+                f'{place}: {place.key}: the key itself is in the file. Write {{ env = "VARIABLE" }}'
+                " and keep it elsewhere"
+            )
+            if place.file in readable:
+                found.append(
+                    f"{place}: {place.key}: others can read the file. Run chmod 600 {file}"
+                )
+    return found

@@ -1,0 +1,123 @@
+"""Prices of the caller's own, and the file of refreshed ones."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from imagegen import ConfigurationError
+from imagegen.client.arguments import LONGEST_TIMEOUT
+from imagegen.config import places, tables
+from imagegen.config.prices import DEAREST, read_prices, write_prices
+from imagegen.ledger import money
+from imagegen.pricing import Price
+
+PRICE = Price(
+    amount=Decimal("0.0035"),
+    currency="USD",
+    per="image",
+    as_of=date(2026, 11, 20),
+    source='the "list", GET /models',
+)
+WORDS = st.text(st.characters(blacklist_categories=["Cs"]), min_size=1, max_size=30).filter(
+    str.strip
+)
+MODELS = st.from_regex(r"[a-z]{1,8}:[^\s:]{1,20}", fullmatch=True)
+PRICES = st.builds(
+    Price,
+    amount=st.decimals("0.000000001", DEAREST, places=9),
+    currency=st.from_regex(r"[A-Z]{3}", fullmatch=True),
+    per=st.sampled_from(["image", "call"]),
+    as_of=st.dates(),
+    source=WORDS,
+)
+
+
+@given(st.dictionaries(MODELS, PRICES, max_size=4))
+@settings(max_examples=40, deadline=None)
+def test_what_is_written_is_read_again(tmp_path_factory: Any, prices: dict[str, Price]) -> None:
+    path = tmp_path_factory.getbasetemp() / "written" / "prices.toml"
+    write_prices(path, prices)
+    assert read_prices(path) == prices
+    assert [each.name for each in path.parent.iterdir()] == ["prices.toml"]
+
+
+def test_a_list_of_every_model_of_a_provider_can_be_read(tmp_path: Path) -> None:
+    prices = {f"wavespeed:vendor/model-{n}/text-to-image": PRICE for n in range(2000)}
+    write_prices(tmp_path / "prices.toml", prices)
+    assert read_prices(tmp_path / "prices.toml") == prices
+
+
+def test_no_file_means_no_prices(tmp_path: Path) -> None:
+    assert read_prices(tmp_path / "prices.toml") == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[[prices]]\nmodel = 'minimax:image-01'\n", "prices[0].amount"),
+        ("[defaults]\ntimeout = 1\n", "there is no such key"),
+        ("prices = [", "not TOML"),
+        ("prices = [1]", "not a table"),
+        ("prices = 1", "not a list"),
+    ],
+)
+def test_a_file_of_prices_that_is_wrong_is_told_with_its_name(
+    tmp_path: Path, text: str, words: str
+) -> None:
+    path = tmp_path / "prices.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigurationError, match=re.escape(words)) as caught:
+        read_prices(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_file_that_cannot_be_written_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigurationError, match="prices cannot be written"):
+        write_prices(tmp_path / "file" / "prices.toml", {"minimax:image-01": PRICE})
+    with pytest.raises(ConfigurationError, match="prices cannot be written"):
+        write_prices(tmp_path / "prices.toml", {"minimax:\ud800": PRICE})
+    assert [each.name for each in tmp_path.iterdir()] == ["file"]
+
+
+def amount(settings: Any) -> Decimal | None:
+    price: Price | None = settings.backends["minimax"].prices.get("image-01")
+    return price.amount if price else None
+
+
+def test_refreshed_prices_count_where_no_file_names_one(desk: Any) -> None:
+    write_prices(places.refreshed_prices(), {"minimax:image-01": PRICE, "gone:model": PRICE})
+    assert amount(desk.load()) == Decimal("0.0035")
+    assert amount(desk.load(named_file(desk))) == Decimal("0.0035")
+    desk.write(
+        own="[[prices]]\nmodel = 'minimax:image-01'\namount = '0.001'\ncurrency = 'USD'\n"
+        "per = 'image'\nas_of = 2026-01-01\nsource = 'contract'\n"
+    )
+    assert amount(desk.load()) == Decimal("0.001")
+
+
+def named_file(desk: Any) -> Path:
+    path: Path = desk.folder / "named.toml"
+    path.write_text("")
+    return path
+
+
+def test_a_broken_file_of_refreshed_prices_is_a_warning(desk: Any) -> None:
+    places.refreshed_prices().write_text("[[prices]]\nmodel = 1\n")
+    settings = desk.load()
+    (warning,) = settings.warnings
+    assert str(places.refreshed_prices()) in warning
+    assert "imagegen prices --refresh" in warning
+    assert amount(settings) is None
+
+
+def test_a_bound_is_that_of_the_one_who_keeps_to_it() -> None:
+    assert DEAREST == money.LARGEST
+    assert tables.LONGEST_TIMEOUT == LONGEST_TIMEOUT
