@@ -112,12 +112,12 @@ def set_trap(trap: Trap) -> None:
     trap.after(Watch, "tell", told)
     trap.before(Ledger, "submitted", "job not written")
     trap.before(Ledger, "settled", "outcome not written")
-    trap.before(files, "_write", "nothing saved")
+    trap.before(files, "write_whole", "nothing saved")
     trap.before(Ledger, "collected", "saved, not collected")
     if trap.point == "half a file":
-        whole = files._write  # noqa: SLF001 - where the pictures leave
+        whole = files.write_whole
         trap.before(Path, "replace", trap.point)
-        files._write = lambda path, data: whole(path, data[: len(data) // 2])  # noqa: SLF001
+        files.write_whole = lambda path, data: whole(path, data[: len(data) // 2])
 
 
 NAMED = (

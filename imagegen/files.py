@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -29,8 +30,13 @@ def require_writable(directory: Path) -> None:
         ) from error
 
 
-def write_images(generation: Generation, directory: Path) -> list[Path | None]:
+def write_images(
+    generation: Generation, directory: Path, *, provenance: bool = True
+) -> list[Path | None]:
     """Write each picture of *generation*; return the paths in order, None for one without bytes.
+
+    With *provenance*, the file says how the picture came about, where its type has a place for
+    that (see `imagegen.provenance.marked`). Without, its bytes are the provider's.
 
     Raises:
         ConfigurationError: the folder cannot be written.
@@ -38,14 +44,24 @@ def write_images(generation: Generation, directory: Path) -> list[Path | None]:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         return [
-            None if image.data is None else _write(directory / _name(generation, index), image.data)
-            for index, image in enumerate(generation.images)
+            None if data is None else write_whole(directory / _name(generation, index), data)
+            for index, data in enumerate(_contents(generation, provenance=provenance))
         ]
     except (OSError, ValueError) as error:
         raise ConfigurationError(
             f"{str(directory)!r} cannot be written: {error}",
             advice="The Generation still holds the pictures: save them elsewhere",
         ) from error
+
+
+def _contents(generation: Generation, *, provenance: bool) -> Iterator[bytes | None]:
+    from imagegen.provenance import marked, provenance_of  # noqa: PLC0415 - only to save pictures
+
+    for index, image in enumerate(generation.images):
+        if provenance and image.data is not None and image.media_type is not None:
+            yield marked(image.data, image.media_type, provenance_of(generation, index))
+        else:
+            yield image.data
 
 
 def _name(generation: Generation, index: int) -> str:
@@ -56,7 +72,7 @@ def _name(generation: Generation, index: int) -> str:
     return f"{provider}-{request_id}-{index}{EXTENSIONS.get(image.media_type or '', '')}"
 
 
-def _write(path: Path, data: bytes) -> Path:
+def write_whole(path: Path, data: bytes) -> Path:
     """Write beside *path*, then move into place: nobody sees half a picture."""
     part = path.with_name(f".{path.name}.{uuid4().hex}.part")
     try:

@@ -5,19 +5,31 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 from functools import reduce
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import evolve, field, frozen
 
-from imagegen.errors import Charged, ImageGenError
+from imagegen.errors import (
+    Charged,
+    ConfigurationError,
+    ImageGenError,
+    InvalidRequestError,
+    MalformedReplyError,
+)
 from imagegen.media import sniff
 from imagegen.redaction import without_query
 from imagegen.request import ImageRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
+
+    from PIL.Image import Image as PillowImage
 
 Basis = Literal["billed", "list-price", "unknown"]
+
+PILLOW_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF")
+"""What `imagegen.media.sniff` knows; Pillow's other decoders are not for untrusted bytes."""
 
 
 def _shown_url(url: str | None) -> str:
@@ -62,6 +74,45 @@ class GeneratedImage:
         return evolve(
             self, data=data, media_type=media.type, width=media.width, height=media.height
         )
+
+    def to_pil(self) -> PillowImage:
+        """Return the picture as Pillow decodes it, or its first frame; Exif does not turn it.
+
+        Raises:
+            InvalidRequestError: its bytes are not fetched.
+            ConfigurationError: Pillow is not installed.
+            MalformedReplyError: the bytes cannot be decoded, or it has more pixels than Pillow
+                takes (`PIL.Image.MAX_IMAGE_PIXELS`, twice).
+        """
+        if self.data is None:
+            raise InvalidRequestError(
+                "this picture has no bytes yet", advice="Fetch them: client.fetch(generation)"
+            )
+        try:
+            from PIL import Image  # noqa: PLC0415 - Pillow is an extra
+        except ImportError as error:
+            raise ConfigurationError(
+                "Pillow, which decodes pictures, is not installed",
+                advice="pip install 'imagegen[pillow]'",
+            ) from error
+        try:
+            picture = Image.open(BytesIO(self.data), formats=PILLOW_FORMATS)
+            picture.load()
+        except Exception as error:
+            raise MalformedReplyError(
+                f"Pillow cannot decode this picture: {type(error).__name__}",
+                request_id=self.request_id,
+                charged="yes",
+            ) from error
+        return picture
+
+    def _repr_mimebundle_(
+        self, include: Collection[str] | None = None, exclude: Collection[str] | None = None
+    ) -> dict[str, str]:
+        """Show the picture in a notebook."""
+        from imagegen import notebook  # noqa: PLC0415 - loaded only where there is one
+
+        return notebook.bundle(self, include, exclude)
 
 
 @frozen(kw_only=True)
@@ -199,6 +250,12 @@ class Generation:
     notices: tuple[Notice, ...] = ()
     job: Job | None = None
     raw: tuple[Any, ...] = field(default=(), repr=False, eq=False)
+
+    def _repr_html_(self) -> str:
+        """Show the pictures in a notebook."""
+        from imagegen import notebook  # noqa: PLC0415 - loaded only where there is one
+
+        return notebook.page(self)
 
     def to_json(self) -> str:
         """Write everything but the pictures' bytes and `raw` as JSON."""
