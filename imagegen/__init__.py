@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from imagegen.backends.minimax import MiniMax as MiniMax
     from imagegen.backends.wavespeed import WaveSpeed as WaveSpeed
     from imagegen.client import AsyncClient as AsyncClient, Client as Client, generate as generate
+    from imagegen.comparison import Comparison as Comparison, Contender as Contender
+    from imagegen.defaults import Defaults as Defaults
     from imagegen.errors import (
         AllRoutesFailedError as AllRoutesFailedError,
         AuthenticationError as AuthenticationError,
@@ -37,7 +39,9 @@ if TYPE_CHECKING:
     )
     from imagegen.ledger import Budget as Budget, Ledger as Ledger
     from imagegen.limits import Limits as Limits
+    from imagegen.planning import ModelPlan as ModelPlan
     from imagegen.policy import Retries as Retries
+    from imagegen.pricing import Price as Price
     from imagegen.request import (
         ImageRequest as ImageRequest,
         ReferenceImage as ReferenceImage,
@@ -60,6 +64,8 @@ _HOMES = {
     "backends.minimax": ("MiniMax",),
     "backends.wavespeed": ("WaveSpeed",),
     "client": ("AsyncClient", "Client", "generate"),
+    "comparison": ("Comparison", "Contender"),
+    "defaults": ("Defaults",),
     "errors": (
         "AllRoutesFailedError",
         "AuthenticationError",
@@ -81,7 +87,9 @@ _HOMES = {
     ),
     "ledger": ("Budget", "Ledger"),
     "limits": ("Limits",),
+    "planning": ("ModelPlan",),
     "policy": ("Retries",),
+    "pricing": ("Price",),
     "request": ("ImageRequest", "ReferenceImage", "Size"),
     "result": (
         "Attempt",
@@ -105,10 +113,13 @@ __all__ = [
     "Budget",
     "BudgetExceededError",
     "Client",
+    "Comparison",
     "ConfigurationError",
+    "Contender",
     "ContentPolicyError",
     "Cost",
     "DeadlineExceededError",
+    "Defaults",
     "GeneratedImage",
     "Generation",
     "ImageFailure",
@@ -122,7 +133,9 @@ __all__ = [
     "Limits",
     "MalformedReplyError",
     "MiniMax",
+    "ModelPlan",
     "Notice",
+    "Price",
     "ProviderUnavailableError",
     "RateLimitError",
     "ReferenceImage",

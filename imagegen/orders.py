@@ -68,13 +68,19 @@ and passes events on."""
 
 @frozen
 class Order:
-    """One request, one backend, one model."""
+    """One request, one backend, one model; `notices` say what its translation departs from."""
 
     backend: Backend
     model: str
     request: ImageRequest
     terms: Terms
     parts: tuple[ImageRequest, ...]
+    notices: tuple[Notice, ...] = ()
+
+    @property
+    def full_model(self) -> str:
+        """The provider's own id of the model, whatever family was named."""
+        return self.backend.model_id(self.model, self.request)
 
     @property
     def list_cost(self) -> Cost:
@@ -162,11 +168,7 @@ def order(
         ConfigurationError: there is no key.
         BudgetExceededError: it costs, or might cost, more than *max_cost*.
     """
-    _check_options(request, backend)
-    most = backend.images_per_call(model, request)
-    made = Order(backend, model, request, terms, split(request, most))
-    for part in {made.parts[0], made.parts[-1]}:
-        backend.translate(part, model, terms)
+    made = drafted(backend, model, request, terms)
     if backend.api_key is None:
         raise ConfigurationError(
             "there is no API key",
@@ -177,6 +179,19 @@ def order(
     if max_cost is not None:
         check_cost(made, max_cost)
     return made
+
+
+def drafted(backend: Backend, model: str, request: ImageRequest, terms: Terms) -> Order:
+    """Split and translate, without asking for a key.
+
+    Raises:
+        UnsupportedFeatureError, InvalidRequestError: the model cannot make this.
+    """
+    _check_options(request, backend)
+    parts = split(request, backend.images_per_call(model, request))
+    ends = parts[:1] + parts[1:][-1:]
+    told = [backend.translate(part, model, terms).notices for part in ends]
+    return Order(backend, model, request, terms, parts, _split_notices(told, parts, request))
 
 
 def _check_options(request: ImageRequest, backend: Backend) -> None:
@@ -250,7 +265,9 @@ def joined(parts: Sequence[Generation], request: ImageRequest) -> Generation:
         cost=Cost.total(part.cost for part in parts),
         request=request,
         attempts=_chained(part.attempts for part in parts),
-        notices=_split_notices(parts, request),
+        notices=_split_notices(
+            [part.notices for part in parts], [part.request for part in parts], request
+        ),
         job=composite(jobs, request) if jobs else None,
         raw=_chained(part.raw for part in parts),
     )
@@ -287,10 +304,13 @@ def _placed(part: Generation, start: int) -> tuple[ImageFailure, ...]:
     )
 
 
-def _split_notices(parts: Sequence[Generation], request: ImageRequest) -> tuple[Notice, ...]:
-    own = dict.fromkeys(_chained(part.notices for part in parts))
-    if request.seed is not None and was_sent("seed", own):
-        seeds = ", ".join(str(part.request.seed) for part in parts)
+def _split_notices(
+    told: Iterable[tuple[Notice, ...]], parts: Sequence[ImageRequest], request: ImageRequest
+) -> tuple[Notice, ...]:
+    """Each notice of the parts once, and how seeds were counted on."""
+    own = dict.fromkeys(_chained(told))
+    if len(parts) > 1 and request.seed is not None and was_sent("seed", own):
+        seeds = ", ".join(str(part.seed) for part in parts)
         own[Notice("adjusted", "seed", f"split into {len(parts)} calls with seeds {seeds}")] = None
     return tuple(own)
 

@@ -251,7 +251,7 @@ def test_a_later_change_of_the_caller_s_own_options_reaches_nobody(desk: Any) ->
         ("max_cost", {"max_cost": "sNaN"}, "0.05"),
         ("max_cost", {"max_cost": object()}, "0.05"),
         ("fit", {"fit": "exact"}, '"strict" or "nearest"'),
-        ("fit", {"fit": None}, '"strict" or "nearest"'),
+        ("fit", {"fit": 1}, '"strict" or "nearest"'),
         ("unsupported", {"unsupported": "ignore"}, '"error" or "adjust"'),
         ("unsupported", {"unsupported": True}, '"error" or "adjust"'),
     ),

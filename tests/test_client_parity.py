@@ -14,7 +14,8 @@ import pytest
 import imagegen
 from imagegen import AsyncClient, Budget, Client, Generation, ImageRequest, Job, Ledger
 
-VERBS = ["generate", "submit", "result", "reconcile", "fetch", "save", "close"]
+VERBS = ["generate", "submit", "compare", "check", "current_prices", "result", "reconcile", "fetch", "save", "close"]
+AT_ONCE = ["plan", "health", "from_config", "from_settings"]
 
 
 def public(cls: type) -> set[str]:
@@ -33,7 +34,7 @@ def shape(function: Callable[..., Any]) -> list[tuple[str, Any, Any]]:
 
 
 def test_both_clients_have_the_same_public_names() -> None:
-    assert public(Client) == public(AsyncClient) == {*VERBS, "health"}
+    assert public(Client) == public(AsyncClient) == {*VERBS, *AT_ONCE}
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -10,9 +10,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
+from imagegen.backends.base import Fit, Unsupported
 from imagegen.client.aio import AsyncClient
-from imagegen.client.base import TIMEOUT, Fit, Model, Money, Unsupported
+from imagegen.client.arguments import Money
 from imagegen.client.blocking import Client
+from imagegen.client.models import Model
 from imagegen.request import ImageRequest, Output, ReferenceImage, Size
 from imagegen.result import Generation
 
@@ -36,21 +38,22 @@ def generate(
     prompt: str,
     *,
     model: Model | None = None,
-    timeout: float = TIMEOUT,
+    timeout: float | None = None,
     max_cost: Money | None = None,
-    fit: Fit = "strict",
-    unsupported: Unsupported = "error",
+    fit: Fit | None = None,
+    unsupported: Unsupported | None = None,
     **fields: Unpack[RequestFields],
 ) -> Generation:
-    """Make pictures in one line, with a client configured by the environment.
+    """Make pictures in one line, with a client of `Client.from_config`.
 
     *fields* are those of ImageRequest, such as ``n=2, size="1280x720"``; the rest is as for
     `Client.generate`.
     """
-    with Client(timeout=timeout) as client:
+    with Client.from_config() as client:
         return client.generate(
             ImageRequest(prompt, **fields),
             model=model,
+            timeout=timeout,
             max_cost=max_cost,
             fit=fit,
             unsupported=unsupported,

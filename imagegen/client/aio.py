@@ -3,33 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from imagegen import orders
-from imagegen.backends.base import Backend, Terms
+from imagegen.account import Checked, checking, pricing_now
+from imagegen.backends.base import Fit, Unsupported
+from imagegen.client.arguments import Money
 from imagegen.client.base import (
     SIDE_BY_SIDE,
     TIMEOUT,
     USUAL,
+    Backends,
     BaseClient,
-    Fit,
-    Model,
-    Money,
-    Unsupported,
-    saved,
 )
+from imagegen.client.models import Model
 from imagegen.client.watch import Watch
+from imagegen.comparison import Comparison
+from imagegen.defaults import Defaults
 from imagegen.drivers import AsyncDriver, Clock, Tell
 from imagegen.errors import ImageGenError
 from imagegen.events import Event
 from imagegen.flow import Done, Flow, advance
 from imagegen.orders import Batch, Outcome, Plan
 from imagegen.policy import Retries
+from imagegen.pricing import Price
 from imagegen.recovery import Reconciliation
 from imagegen.request import ImageRequest
 from imagegen.result import Generation, Job
+from imagegen.routing import Route
 from imagegen.side_by_side import tasks_side_by_side
 
 if TYPE_CHECKING:
@@ -45,12 +48,14 @@ class AsyncClient(BaseClient):
 
     def __init__(
         self,
-        backends: Sequence[Backend] | None = None,
+        backends: Backends | None = None,
         *,
         timeout: float = TIMEOUT,
         retries: Retries | None = USUAL,
         ledger: Ledger | None = None,
         budget: Budget | Money | None = None,
+        defaults: Defaults | None = None,
+        routes: Mapping[str, Route] | None = None,
         on_event: Tell | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Clock | None = None,
@@ -61,6 +66,8 @@ class AsyncClient(BaseClient):
             retries=retries,
             ledger=ledger,
             budget=budget,
+            defaults=defaults,
+            routes=routes,
             on_event=on_event,
             clock=clock,
         )
@@ -73,11 +80,11 @@ class AsyncClient(BaseClient):
         model: Model | None = None,
         timeout: float | None = None,
         max_cost: Money | None = None,
-        fit: Fit = "strict",
-        unsupported: Unsupported = "error",
+        fit: Fit | None = None,
+        unsupported: Unsupported | None = None,
     ) -> Generation:
         """See `Client.generate`."""
-        deadline, terms = self._deadline(timeout), Terms(fit, unsupported)
+        deadline, terms = self._deadline(timeout), self._defaults.terms(fit, unsupported)
         plan = self._generating(request, model, max_cost, terms, deadline)
         return await self._perform(plan, deadline)
 
@@ -88,12 +95,27 @@ class AsyncClient(BaseClient):
         model: Model | None = None,
         timeout: float | None = None,
         max_cost: Money | None = None,
-        fit: Fit = "strict",
-        unsupported: Unsupported = "error",
+        fit: Fit | None = None,
+        unsupported: Unsupported | None = None,
     ) -> Job:
         """See `Client.submit`."""
-        deadline, terms = self._deadline(timeout), Terms(fit, unsupported)
+        deadline, terms = self._deadline(timeout), self._defaults.terms(fit, unsupported)
         plan = self._submitting(request, model, max_cost, terms, deadline)
+        return await self._perform(plan, deadline)
+
+    async def compare(
+        self,
+        request: ImageRequest | str,
+        models: Sequence[Model],
+        *,
+        timeout: float | None = None,
+        max_cost: Money | None = None,
+        fit: Fit | None = None,
+        unsupported: Unsupported | None = None,
+    ) -> Comparison:
+        """See `Client.compare`."""
+        deadline, terms = self._deadline(timeout), self._defaults.terms(fit, unsupported)
+        plan = self._comparing(request, models, max_cost, terms, deadline)
         return await self._perform(plan, deadline)
 
     async def result(self, job: Job, *, timeout: float | None = None) -> Generation:
@@ -106,19 +128,35 @@ class AsyncClient(BaseClient):
         """See `Client.reconcile`."""
         return await self._perform(self._reconciling(look_up=look_up), self._deadline(timeout))
 
+    async def check(self, *, timeout: float | None = None) -> tuple[Checked, ...]:
+        """See `Client.check`."""
+        return await self._perform(checking(self._backends), self._deadline(timeout))
+
+    async def current_prices(
+        self, models: Collection[str] = (), *, timeout: float | None = None
+    ) -> dict[str, Price]:
+        """See `Client.current_prices`."""
+        plan = pricing_now(self._backends, models)
+        return await self._perform(plan, self._deadline(timeout))
+
     async def fetch(self, generation: Generation, *, timeout: float | None = None) -> Generation:
         """See `Client.fetch`."""
         plan = self._fetching(generation)
         return orders.fetched(generation, await self._perform(plan, self._deadline(timeout)))
 
     async def save(
-        self, generation: Generation, directory: str | Path, *, timeout: float | None = None
+        self,
+        generation: Generation,
+        directory: str | Path,
+        *,
+        timeout: float | None = None,
+        provenance: bool | None = None,
     ) -> list[Path]:
         """See `Client.save`."""
         outcomes = await self._perform(self._fetching(generation), self._deadline(timeout))
-        paths = await asyncio.to_thread(saved, generation, outcomes, Path(directory))
-        self._saved(generation)
-        return paths
+        return await asyncio.to_thread(
+            self._written, generation, outcomes, Path(directory), provenance=provenance
+        )
 
     async def _perform(self, plan: Plan[T], deadline: float) -> T:
         watch = Watch(self._on_event)

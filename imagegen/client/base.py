@@ -2,46 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 
 from imagegen import orders
-from imagegen.backends.base import Backend, Terms
+from imagegen.backends.base import Backend, Fit, Terms, Unsupported
 from imagegen.buying import Buyer, Conditions, OnUnknown
-from imagegen.config import configured
+from imagegen.client.arguments import (
+    Money,
+    budget_of,
+    checked,
+    in_seconds,
+    ledger_for,
+    opened_ledger,
+    request_of,
+)
+from imagegen.client.models import Model, Models
+from imagegen.comparison import Comparison, comparing
+from imagegen.config import configured, load
+from imagegen.defaults import Defaults
 from imagegen.download import fetched_image
 from imagegen.drivers import Account, Clock, Tell
 from imagegen.errors import ConfigurationError, ImageGenError, InvalidRequestError
+from imagegen.events import logger
 from imagegen.fallback import Fallback, Verb, report
 from imagegen.files import write_images
 from imagegen.flow import Flow
 from imagegen.health import Health, ModelHealth
 from imagegen.limits import Limiter
 from imagegen.orders import Batch, Order, Outcome, Plan
+from imagegen.planning import ModelPlan, plan_of
 from imagegen.policy import NEVER, Retries
 from imagegen.recovery import Reconciliation, Recovery
-from imagegen.redaction import brief
 from imagegen.request import ImageRequest
 from imagegen.result import GeneratedImage, Generation, Job
 from imagegen.routing import Route
 
 if TYPE_CHECKING:
+    from imagegen.config.settings import Settings
     from imagegen.ledger import Budget, Ledger
 
 T = TypeVar("T")
 
 TIMEOUT = 300.0
-LONGEST_TIMEOUT = 7 * 86_400
 SIDE_BY_SIDE = 32
 """Parts of one request that are under way at a time."""
 
-Fit = Literal["strict", "nearest"]
-Unsupported = Literal["error", "adjust"]
-Money = Decimal | str | float
-Model: TypeAlias = str | Route
+Backends: TypeAlias = Sequence[Backend] | Mapping[str, Backend | ConfigurationError]
 USUAL = Retries()
 
 
@@ -50,30 +60,34 @@ class BaseClient:
 
     def __init__(
         self,
-        backends: Sequence[Backend] | None,
+        backends: Backends | None,
         *,
         timeout: float,
         retries: Retries | None,
         ledger: Ledger | None,
         budget: Budget | Money | None,
+        defaults: Defaults | None,
+        routes: Mapping[str, Route] | None,
         on_event: Tell | None,
         clock: Clock | None,
     ) -> None:
         self._backends = configured(backends)
-        self._timeout = _seconds(timeout)
+        self._defaults = checked(defaults, Defaults, "defaults") or Defaults()
+        self._models = Models(self._backends, routes or {}, self._defaults.model)
+        self._timeout = in_seconds(timeout)
         self._clock = clock or Clock()
         self._on_event = on_event
-        self._retries = _checked(retries, Retries, "retries") or NEVER
+        self._retries = checked(retries, Retries, "retries") or NEVER
         usable = [b for b in self._backends.values() if isinstance(b, Backend)]
         self._accounts = {b.name: Account(b.host, b.api_key) for b in usable}
         self._trusted = frozenset("/".join(b.host.split("/", 3)[:3]) for b in usable)
         self._health = Health(self._clock.monotonic)
-        self.ledger, self._own_ledger = _ledger_for(ledger, budget)
+        self.ledger, self._own_ledger = ledger_for(ledger, budget)
         self._buyer = Buyer(
             self._clock,
             trusted=self._trusted,
             ledger=self.ledger,
-            budget=_budget(budget),
+            budget=budget_of(budget),
             limiters={
                 backend.name: Limiter(limits, self._clock.monotonic)
                 for backend in usable
@@ -81,9 +95,113 @@ class BaseClient:
             },
         )
 
+    @classmethod
+    def from_config(
+        cls, path: str | Path | None = None, *, profile: str | None = None, **options: Any
+    ) -> Self:
+        """Make a client as ``imagegen.toml`` and the environment say; see docs/configuration.md.
+
+        Args:
+            path: the file to read, which is trusted; None: the one that ``IMAGEGEN_CONFIG``
+                names, else the one in the working directory over the user's own.
+            profile: which of the file's profiles; None: the one that ``IMAGEGEN_PROFILE`` names.
+            options: arguments of the client, which go before what the file says.
+
+        Raises:
+            ConfigurationError: the file is wrong; it says where, and how to mend it.
+        """
+        return cls.from_settings(load(path, profile=profile), **options)
+
+    @classmethod
+    def from_settings(cls, settings: Settings, **options: Any) -> Self:
+        """Make a client of *settings*, which `imagegen.config.load` read; else as `from_config`."""
+        for warning in settings.warnings:
+            logger.warning("%s", warning)
+        said: dict[str, Any] = {
+            "backends": settings.backends,
+            "budget": settings.budget,
+            "defaults": settings.defaults,
+            "routes": settings.routes,
+            "timeout": settings.timeout or TIMEOUT,
+        }
+        own = "ledger" not in options and settings.ledger not in (None, "off")
+        if own:
+            said["ledger"] = opened_ledger(settings)
+        try:
+            client = cls(**said | options)
+        except BaseException:
+            if own:
+                said["ledger"].close()
+            raise
+        client._own_ledger |= own
+        return client
+
     def health(self) -> dict[str, ModelHealth]:
         """How each model has done so far, by ``"provider:model-id"``."""
         return self._health.snapshot()
+
+    def plan(
+        self,
+        request: ImageRequest | str,
+        models: Sequence[Model] | None = None,
+        *,
+        fit: Fit | None = None,
+        unsupported: Unsupported | None = None,
+    ) -> tuple[ModelPlan, ...]:
+        """Say what each model would be sent, and what it would cost. Nothing is sent, or awaited.
+
+        Args:
+            request: an ImageRequest, or just the prompt.
+            models: ``"provider:model-id"``, names of routes, or Routes, which stand for all of
+                their models; None: the client's default, else every backend's default model.
+            fit: as for `generate`.
+            unsupported: as for `generate`.
+
+        Raises:
+            ConfigurationError: a model string names no provider of this client.
+            InvalidRequestError: *request* is none.
+        """
+        wanted, terms = request_of(request), self._defaults.terms(fit, unsupported)
+        today = self._clock.now().date()
+        plans: list[ModelPlan] = []
+        for name in self._models.listed(models):
+            provider, _, model_id = name.partition(":")
+            try:
+                backend, model_id = self._models.found(name)
+            except ConfigurationError as error:
+                if error.field == "model":
+                    raise
+                plans.append(
+                    ModelPlan(model=name, provider=provider, full_model=model_id, error=error)
+                )
+            else:
+                plans.append(plan_of(backend, model_id, wanted, terms, name=name, today=today))
+        return tuple(plans)
+
+    def _comparing(
+        self,
+        request: ImageRequest | str,
+        models: Sequence[Model],
+        max_cost: Money | None,
+        terms: Terms,
+        deadline: float,
+    ) -> Plan[Comparison]:
+        wanted, names = request_of(request), self._models.listed(models)
+        flows = self._verb_flows(self._buyer.generation, None, deadline)
+        comparison = yield from comparing(
+            wanted,
+            self._orders(wanted, names, terms),
+            Verb(flows, Order.joined),
+            lambda image: fetched_image(image, self._trusted),
+            health=self._health,
+            retries=self._retries,
+            max_cost=self._most(max_cost),
+            started_at=self._clock.now(),
+        )
+        for contender in comparison.contenders:
+            if contender.generation:
+                self._handed_over(contender.generation)
+        return comparison
 
     def _generating(
         self,
@@ -93,8 +211,9 @@ class BaseClient:
         terms: Terms,
         deadline: float,
     ) -> Plan[Generation]:
-        verb = Verb(self._verb_flows(self._buyer.generation, model, deadline), Order.joined)
-        generation = yield from self._bought(request, model, max_cost, terms, verb)
+        chosen = self._models.chosen(model)
+        verb = Verb(self._verb_flows(self._buyer.generation, chosen, deadline), Order.joined)
+        generation = yield from self._bought(request, chosen, max_cost, terms, verb)
         self._handed_over(generation)
         return generation
 
@@ -106,8 +225,9 @@ class BaseClient:
         terms: Terms,
         deadline: float,
     ) -> Plan[Job]:
-        verb = Verb(self._verb_flows(self._buyer.job, model, deadline), Order.joined_jobs)
-        return self._bought(request, model, max_cost, terms, verb)
+        chosen = self._models.chosen(model)
+        verb = Verb(self._verb_flows(self._buyer.job, chosen, deadline), Order.joined_jobs)
+        return self._bought(request, chosen, max_cost, terms, verb)
 
     def _verb_flows(
         self,
@@ -133,15 +253,15 @@ class BaseClient:
     def _bought(
         self,
         request: ImageRequest | str,
-        model: Model | None,
+        model: Model,
         max_cost: Money | None,
         terms: Terms,
         verb: Verb[T],
     ) -> Plan[T]:
-        wanted = _request(request)
+        wanted, most = request_of(request), self._most(max_cost)
         if isinstance(model, Route):
-            return (yield from self._routed(wanted, model, max_cost, terms, verb))
-        name, made = self._order(wanted, model, max_cost, terms)
+            return (yield from self._routed(wanted, model, most, terms, verb))
+        name, made = self._order(wanted, model, most, terms)
         outcomes = yield verb.flows(made, self._retries)
         report(self._health, name, outcomes)
         return verb.joined(made, outcomes)
@@ -150,29 +270,39 @@ class BaseClient:
         self,
         request: ImageRequest,
         route: Route,
-        max_cost: Money | None,
+        max_cost: Decimal | None,
         terms: Terms,
         verb: Verb[T],
     ) -> Plan[T]:
+        made = self._orders(request, route.models, terms)
+        limits = [limit for limit in (route.max_cost, max_cost) if limit is not None]
+        most = min(limits, default=None)
+        return Fallback(route, verb, self._health, retries=self._retries, max_cost=most).plan(made)
+
+    def _orders(
+        self, request: ImageRequest, models: Sequence[str], terms: Terms
+    ) -> dict[str, Order | ImageGenError]:
+        """An order for each of *models*, or why there is none.
+
+        Raises:
+            ConfigurationError: one names no provider of this client.
+        """
         made: dict[str, Order | ImageGenError] = {}
-        for model in route.models:
+        for model in models:
             try:
                 made[model] = self._order(request, model, None, terms)[1]
             except ImageGenError as error:
                 if error.field == "model" and isinstance(error, ConfigurationError):
                     raise
                 made[model] = error
-        limits = [route.max_cost] if max_cost is None else [route.max_cost, orders.amount(max_cost)]
-        most = min((limit for limit in limits if limit is not None), default=None)
-        return Fallback(route, verb, self._health, retries=self._retries, max_cost=most).plan(made)
+        return made
+
+    def _most(self, max_cost: Money | None) -> Decimal | None:
+        return self._defaults.max_cost if max_cost is None else orders.amount(max_cost)
 
     def _handed_over(self, generation: Generation) -> None:
         """Note that the caller has the result now; nobody needs to wait for that."""
         if self.ledger and self.ledger.collect == "returned":
-            self.ledger.collected(generation)
-
-    def _saved(self, generation: Generation) -> None:
-        if self.ledger:
             self.ledger.collected(generation)
 
     def _close_ledger(self) -> None:
@@ -180,45 +310,16 @@ class BaseClient:
             self.ledger.close()
 
     def _order(
-        self, request: ImageRequest, model: str | None, max_cost: Money | None, terms: Terms
+        self, request: ImageRequest, model: str, max_cost: Money | None, terms: Terms
     ) -> tuple[str, Order]:
-        backend, model_id = self._model(model)
+        backend, model_id = self._models.found(model)
         made = orders.order(backend, model_id, request, terms, max_cost)
         return f"{backend.name}:{model_id}", made
-
-    def _model(self, model: str | None) -> tuple[Backend, str]:
-        if model is None:
-            if len(self._backends) != 1:
-                raise self._wrong_model("no model was named")
-            (name,) = self._backends
-            model = f"{name}:"
-        name, colon, model_id = str(model).partition(":")
-        if not colon:
-            raise self._wrong_model(f"{model!r} names no provider")
-        backend = self._backend(name)
-        return backend, model_id or backend.default_model
-
-    def _backend(self, name: str) -> Backend:
-        backend = self._backends.get(name)
-        if backend is None:
-            raise self._wrong_model(f"this client has no backend {name!r}")
-        if isinstance(backend, ConfigurationError):
-            raise backend
-        return backend
-
-    def _wrong_model(self, words: str) -> ConfigurationError:
-        known = " or ".join(
-            f'"{name}:{backend.default_model}"'
-            for name, backend in self._backends.items()
-            if isinstance(backend, Backend)
-        )
-        advice = f'Give model="provider:model", such as {known}'
-        return ConfigurationError(words, advice=advice, field="model")
 
     def _resuming(self, job: Job) -> Plan[Generation]:
         if not isinstance(job, Job):
             raise InvalidRequestError(f"result() takes a Job, not {type(job).__name__}")
-        backend = self._backend(job.provider)
+        backend = self._models.backend(job.provider)
         jobs = job.parts or (job,)
         parts = tuple(part.request for part in jobs)
         resumed = Order(backend, job.model, job.request, Terms(), parts)
@@ -248,65 +349,27 @@ class BaseClient:
         outcomes: list[Outcome[GeneratedImage]] = yield Batch(flows)
         return outcomes
 
+    def _written(
+        self,
+        generation: Generation,
+        outcomes: Sequence[Outcome[GeneratedImage]],
+        directory: Path,
+        *,
+        provenance: bool | None,
+    ) -> list[Path]:
+        """Write what came; raise the first error if something did not."""
+        marked = self._defaults.provenance if provenance is None else provenance
+        whole = orders.fetched(generation, outcomes)
+        written = [path for path in write_images(whole, directory, provenance=marked) if path]
+        for error in (outcome.error for outcome in outcomes if outcome.error):
+            error.provider, error.model = generation.provider, generation.model
+            error.job, error.charged = generation.job, "yes"
+            error.add_note(f"saved all the same: {', '.join(map(str, written)) or 'nothing'}")
+            raise error
+        if self.ledger:
+            self.ledger.collected(generation)
+        return written
+
     def _deadline(self, timeout: float | None) -> float:
-        seconds = self._timeout if timeout is None else _seconds(timeout)
+        seconds = self._timeout if timeout is None else in_seconds(timeout)
         return self._clock.monotonic() + seconds
-
-
-def _request(request: ImageRequest | str) -> ImageRequest:
-    wanted = ImageRequest(request) if isinstance(request, str) else request
-    if not isinstance(wanted, ImageRequest):
-        raise InvalidRequestError(
-            f"a request is an ImageRequest or a prompt, not {type(request).__name__}"
-        )
-    return wanted
-
-
-def _budget(given: Budget | Money | None) -> Budget | None:
-    if given is None:
-        return None
-    from imagegen.ledger import Budget  # noqa: PLC0415 - SQLite is loaded only for a ledger
-
-    return given if isinstance(given, Budget) else Budget(amount=given)
-
-
-def _ledger_for(ledger: Ledger | None, budget: Budget | Money | None) -> tuple[Ledger | None, bool]:
-    """The ledger to use, and whether it is the client's own: a budget needs one to count on."""
-    if ledger is None and budget is None:
-        return None, False
-    from imagegen.ledger import Ledger  # noqa: PLC0415 - SQLite is loaded only for a ledger
-
-    given = _checked(ledger, Ledger, "ledger")
-    return (given, False) if given else (Ledger(), True)
-
-
-def _checked(value: T | None, kind: type[T], name: str) -> T | None:
-    if value is None or isinstance(value, kind):
-        return value
-    raise ConfigurationError(
-        f"{name} must be a {kind.__name__} or None, not {brief(value)}", field=name
-    )
-
-
-def _seconds(timeout: float) -> float:
-    number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
-    if not number or not 0 < timeout <= LONGEST_TIMEOUT:
-        raise InvalidRequestError(
-            f"timeout must be seconds, above 0 and at most {LONGEST_TIMEOUT}, not {brief(timeout)}",
-            field="timeout",
-        )
-    return float(timeout)
-
-
-def saved(
-    generation: Generation, outcomes: Sequence[Outcome[GeneratedImage]], directory: Path
-) -> list[Path]:
-    """Write what came; raise the first error if something did not."""
-    paths = write_images(orders.fetched(generation, outcomes), directory)
-    written = [path for path in paths if path]
-    for error in (outcome.error for outcome in outcomes if outcome.error):
-        error.provider, error.model = generation.provider, generation.model
-        error.job, error.charged = generation.job, "yes"
-        error.add_note(f"saved all the same: {', '.join(map(str, written)) or 'nothing'}")
-        raise error
-    return written

@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from imagegen import orders
-from imagegen.backends.base import Backend, Terms
+from imagegen.account import Checked, checking, pricing_now
+from imagegen.backends.base import Fit, Unsupported
+from imagegen.client.arguments import Money
 from imagegen.client.base import (
     SIDE_BY_SIDE,
     TIMEOUT,
     USUAL,
+    Backends,
     BaseClient,
-    Fit,
-    Model,
-    Money,
-    Unsupported,
-    saved,
 )
+from imagegen.client.models import Model
 from imagegen.client.watch import Watch
+from imagegen.comparison import Comparison
+from imagegen.defaults import Defaults
 from imagegen.drivers import Clock, Driver, Tell
 from imagegen.errors import ImageGenError
 from imagegen.events import Event
 from imagegen.flow import Done, Flow, advance
 from imagegen.orders import Batch, Outcome, Plan
 from imagegen.policy import Retries
+from imagegen.pricing import Price
 from imagegen.recovery import Reconciliation
 from imagegen.request import ImageRequest
 from imagegen.result import Generation, Job
+from imagegen.routing import Route
 from imagegen.side_by_side import threads_side_by_side
 
 if TYPE_CHECKING:
@@ -50,6 +53,8 @@ class Client(BaseClient):
             client is closed.
         budget: the most that all calls together may spend: an amount in USD, or an
             `imagegen.ledger.Budget`. Without a ledger, it counts what this client spends.
+        defaults: what is meant where a call names nothing.
+        routes: by name; a call may name one in place of a model.
         on_event: is called with each `imagegen.events` value, from the thread that works.
         transport: an httpx transport to use instead of the network, such as the sandbox's.
         clock: time, for tests.
@@ -57,12 +62,14 @@ class Client(BaseClient):
 
     def __init__(
         self,
-        backends: Sequence[Backend] | None = None,
+        backends: Backends | None = None,
         *,
         timeout: float = TIMEOUT,
         retries: Retries | None = USUAL,
         ledger: Ledger | None = None,
         budget: Budget | Money | None = None,
+        defaults: Defaults | None = None,
+        routes: Mapping[str, Route] | None = None,
         on_event: Tell | None = None,
         transport: httpx.BaseTransport | None = None,
         clock: Clock | None = None,
@@ -73,6 +80,8 @@ class Client(BaseClient):
             retries=retries,
             ledger=ledger,
             budget=budget,
+            defaults=defaults,
+            routes=routes,
             on_event=on_event,
             clock=clock,
         )
@@ -85,25 +94,28 @@ class Client(BaseClient):
         model: Model | None = None,
         timeout: float | None = None,
         max_cost: Money | None = None,
-        fit: Fit = "strict",
-        unsupported: Unsupported = "error",
+        fit: Fit | None = None,
+        unsupported: Unsupported | None = None,
     ) -> Generation:
         """Make the pictures and wait for them.
 
         Args:
             request: an ImageRequest, or just the prompt.
-            model: ``"provider:model-id"``, or a Route; may be left out if there is one backend.
+            model: ``"provider:model-id"``, the name of a route, or a Route; may be left out if
+                the client has a default, or one backend only.
             timeout: seconds for everything: submission, waiting, downloads.
             max_cost: refuse before sending if the list price is above it or unknown; an amount in
                 the price's currency, best as a string such as ``"0.05"``.
-            fit: ``"nearest"`` takes the nearest size where the model does not make the one asked.
-            unsupported: ``"adjust"`` leaves out what the model cannot express.
+            fit: ``"nearest"`` takes the nearest size where the model does not make the one asked;
+                ``"strict"`` refuses it.
+            unsupported: ``"adjust"`` leaves out what the model cannot express; ``"error"``
+                refuses it.
 
         Raises:
             ImageGenError: nothing came; see `imagegen.errors`. If only some pictures came, they
                 are returned, with the rest as `failures`.
         """
-        deadline, terms = self._deadline(timeout), Terms(fit, unsupported)
+        deadline, terms = self._deadline(timeout), self._defaults.terms(fit, unsupported)
         plan = self._generating(request, model, max_cost, terms, deadline)
         return self._perform(plan, deadline)
 
@@ -114,15 +126,46 @@ class Client(BaseClient):
         model: Model | None = None,
         timeout: float | None = None,
         max_cost: Money | None = None,
-        fit: Fit = "strict",
-        unsupported: Unsupported = "error",
+        fit: Fit | None = None,
+        unsupported: Unsupported | None = None,
     ) -> Job:
         """Submit as `generate` does, and return as soon as the provider has given an id.
 
         A provider that answers with the pictures at once (MiniMax) yields a job that holds them.
         """
-        deadline, terms = self._deadline(timeout), Terms(fit, unsupported)
+        deadline, terms = self._deadline(timeout), self._defaults.terms(fit, unsupported)
         plan = self._submitting(request, model, max_cost, terms, deadline)
+        return self._perform(plan, deadline)
+
+    def compare(
+        self,
+        request: ImageRequest | str,
+        models: Sequence[Model],
+        *,
+        timeout: float | None = None,
+        max_cost: Money | None = None,
+        fit: Fit | None = None,
+        unsupported: Unsupported | None = None,
+    ) -> Comparison:
+        """Make the same pictures with several models, side by side, and fetch them.
+
+        What one model cannot make, or fails to, is told beside the others' pictures.
+
+        Args:
+            request: an ImageRequest, or just the prompt.
+            models: as for `plan`; each model of a route is one of its own.
+            timeout: seconds for everything.
+            max_cost: refuse before sending if the list prices of all together are above it, or
+                one is unknown.
+            fit: as for `generate`.
+            unsupported: as for `generate`.
+
+        Raises:
+            BudgetExceededError: it would cost more than *max_cost*.
+            ConfigurationError: a model string names no provider of this client.
+        """
+        deadline, terms = self._deadline(timeout), self._defaults.terms(fit, unsupported)
+        plan = self._comparing(request, models, max_cost, terms, deadline)
         return self._perform(plan, deadline)
 
     def result(self, job: Job, *, timeout: float | None = None) -> Generation:
@@ -140,6 +183,33 @@ class Client(BaseClient):
         """
         return self._perform(self._reconciling(look_up=look_up), self._deadline(timeout))
 
+    def check(self, *, timeout: float | None = None) -> tuple[Checked, ...]:
+        """Ask every provider whether it accepts its key and what is left there; free of charge.
+
+        What goes wrong with one is told in its place.
+        """
+        return self._perform(checking(self._backends), self._deadline(timeout))
+
+    def current_prices(
+        self, models: Collection[str] = (), *, timeout: float | None = None
+    ) -> dict[str, Price]:
+        """Ask the providers that tell prices what the account pays now; free of charge.
+
+        Args:
+            models: ``"provider:model-id"``, to be asked for one by one; none: what a provider
+                lists.
+            timeout: seconds for everything.
+
+        Returns:
+            Prices by ``"provider:model-id"``; what is not told is left out.
+
+        Raises:
+            UnsupportedFeatureError: a provider of *models* tells none.
+            ImageGenError: a provider refused, was not reached, or not understood.
+        """
+        plan = pricing_now(self._backends, models)
+        return self._perform(plan, self._deadline(timeout))
+
     def fetch(self, generation: Generation, *, timeout: float | None = None) -> Generation:
         """Return *generation* with the bytes of every picture that can be fetched.
 
@@ -149,21 +219,25 @@ class Client(BaseClient):
         return orders.fetched(generation, self._perform(plan, self._deadline(timeout)))
 
     def save(
-        self, generation: Generation, directory: str | Path, *, timeout: float | None = None
+        self,
+        generation: Generation,
+        directory: str | Path,
+        *,
+        timeout: float | None = None,
+        provenance: bool | None = None,
     ) -> list[Path]:
         """Write every picture into *directory* and return the paths, in order.
 
         Pictures that are still URLs are fetched. Files are named after provider, request id and
-        place, and appear whole or not at all.
+        place, and appear whole or not at all. Unless *provenance* is False (None: the client's
+        default), PNG and JPEG files say how they were made; see docs/pictures.md.
 
         Raises:
             ImageGenError: a picture could not be fetched (the others are written all the same;
                 a note names them), or the folder not written.
         """
         outcomes = self._perform(self._fetching(generation), self._deadline(timeout))
-        paths = saved(generation, outcomes, Path(directory))
-        self._saved(generation)
-        return paths
+        return self._written(generation, outcomes, Path(directory), provenance=provenance)
 
     def _perform(self, plan: Plan[T], deadline: float) -> T:
         watch = Watch(self._on_event)
