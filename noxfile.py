@@ -1,11 +1,14 @@
-"""The project's chores: `nox -s tests lint types docs`."""
+"""The project's chores: `nox -s tests lint types docs browser`."""
+
+from pathlib import Path
 
 import nox
 
 nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_existing_virtualenvs = True
-nox.options.sessions = ["tests", "lint", "types", "docs"]
+nox.options.sessions = ["tests", "lint", "types", "docs", "browser"]
 
+AXE = "axe-core@4.14.1"
 PROJECT = nox.project.load_toml("pyproject.toml")
 
 
@@ -33,7 +36,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Type-check strictly with mypy and pyright."""
-    install(session, "test", "types")
+    install(session, "test", "types", "browser")
     session.run("mypy")
     session.run("pyright")
 
@@ -43,3 +46,14 @@ def docs(session: nox.Session) -> None:
     """Execute every example in README and docs, and follow every local link."""
     install(session, "test")
     session.run("pytest", "tests/docs", *session.posargs)
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """Look at a comparison's report in Chromium, which must be installed; skip nothing."""
+    install(session, "browser")
+    folder = Path(session.virtualenv.location, "axe")
+    session.run("npm", "install", "--silent", "--ignore-scripts", f"--prefix={folder}", AXE)
+    axe = folder / "node_modules" / "axe-core" / "axe.min.js"
+    required = {"IMAGEGEN_AXE": str(axe), "IMAGEGEN_BROWSER": "required"}
+    session.run("pytest", "tests/browser", *session.posargs, env=required)

@@ -1,0 +1,86 @@
+"""A comparison as one HTML file: pictures side by side, costs, latencies, and what went wrong.
+
+The file holds everything that it shows. Its Content-Security-Policy lets it load nothing, and run
+no script or style but its own, so that text of a provider stays text.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from imagegen.errors import ConfigurationError
+from imagegen.report.view import view
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+    from imagegen.comparison import Comparison
+
+
+def page(comparison: Comparison) -> str:
+    """Write *comparison* as one self-contained HTML file, in English; UTF-8 when it is encoded.
+
+    Pictures are in it as far as their bytes are in *comparison*; for the others it says why not.
+    Signed queries are left out, prompts too where they are hidden. Equal comparisons give equal
+    files.
+
+    Raises:
+        ConfigurationError: Jinja2 is not installed.
+    """
+    style, script = _resource("page.css"), _resource("page.js")
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(page=view(comparison), style=style, script=script, policy=_policy(style, script))
+    )
+
+
+def require() -> None:
+    """Check that a page can be written, before anything is paid for.
+
+    Raises:
+        ConfigurationError: Jinja2 is not installed.
+    """
+    _environment()
+
+
+@cache
+def _resource(name: str) -> str:
+    return resources.files("imagegen.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _policy(style: str, script: str) -> str:
+    """What a browser may load for the page: nothing but what is in it."""
+    return (
+        "default-src 'none'; img-src data:; "
+        f"style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _digest(text: str) -> str:
+    digest = hashlib.sha256(text.encode("utf-8")).digest()
+    return f"sha256-{base64.b64encode(digest).decode('ascii')}"
+
+
+@cache
+def _environment() -> Environment:
+    try:
+        from jinja2 import Environment, FunctionLoader, StrictUndefined  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise ConfigurationError(
+            "Jinja2, which writes the report, is not installed",
+            advice="Run: pip install 'imagegen[report]'",
+        ) from error
+    return Environment(
+        loader=FunctionLoader(_resource),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )

@@ -1,0 +1,266 @@
+"""What the page shows, as text that is fit to be shown; the template only lays it out."""
+
+from __future__ import annotations
+
+import base64
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from imagegen.errors import ImageGenError
+from imagegen.media import EXTENSIONS, sniff
+from imagegen.report.charts import Chart, charts
+from imagegen.report.summary import Finding, findings
+from imagegen.report.words import Voice, attempts, basis, counted, latency, money, rate
+from imagegen.request import ImageRequest, ReferenceImage
+from imagegen.result import GeneratedImage, Generation, ImageFailure
+
+if TYPE_CHECKING:
+    from imagegen.comparison import Comparison, Contender
+
+DISPLAYED = frozenset(EXTENSIONS) - {"image/tiff"}
+"""Media types that every browser shows."""
+
+_CHARGED = {"no": "not charged", "yes": "charged", "unknown": "perhaps charged"}
+
+
+@frozen
+class Fact:
+    """A name and its value, and what the value rests on."""
+
+    name: str
+    value: str
+    note: str = ""
+
+
+@frozen
+class Picture:
+    """One picture: `source` is a data URL, or None, and then `missing` says why."""
+
+    label: str
+    alt: str
+    facts: str
+    source: str | None
+    missing: str
+    width: int | None
+    height: int | None
+
+
+@frozen
+class Problem:
+    """What did not come, why, and what to do about it."""
+
+    title: str
+    message: str
+    advice: str = ""
+
+
+@frozen(kw_only=True)
+class Card:
+    """All about one model; `best` are the findings that name it."""
+
+    name: str
+    status: str
+    best: tuple[str, ...]
+    error: Problem | None
+    pictures: tuple[Picture, ...]
+    facts: tuple[Fact, ...]
+    failures: tuple[Problem, ...]
+    notices: tuple[str, ...]
+
+
+@frozen(kw_only=True)
+class View:
+    """The whole page; `rows` are the figures of each model under `heads`.
+
+    `single` tells that one picture was asked for: then it may fill its column.
+    """
+
+    title: str
+    heading: str
+    started_at: str
+    prompt: str
+    request: tuple[Fact, ...]
+    references: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    single: bool
+    cards: tuple[Card, ...]
+    charts: tuple[Chart, ...]
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def view(comparison: Comparison) -> View:
+    """Put *comparison* into words."""
+    voice = Voice(comparison.request)
+    names = [voice.says(contender.model, 160) for contender in comparison.contenders]
+    found = findings(comparison, names)
+    heading = f"{counted(len(names), 'model')} compared"
+    return View(
+        title=f"{heading}: {voice.title(60)}",
+        heading=heading,
+        started_at=_moment(comparison.started_at),
+        prompt=voice.prompt(),
+        request=_request(comparison.request, voice),
+        references=tuple(_reference(each, voice) for each in comparison.request.references),
+        findings=found,
+        single=comparison.request.n == 1,
+        cards=tuple(
+            _card(contender, names[place], voice, _best(place, found))
+            for place, contender in enumerate(comparison.contenders)
+        ),
+        charts=charts(comparison.contenders, names),
+        heads=("Model", "Pictures", "Cost", "List price", "Latency", "Megapixels", "Cost per MP"),
+        rows=tuple(map(_row, comparison.contenders, names)),
+    )
+
+
+def _best(place: int, found: tuple[Finding, ...]) -> tuple[str, ...]:
+    return tuple(finding.name for finding in found if place in finding.places)
+
+
+def _moment(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _request(request: ImageRequest, voice: Voice) -> tuple[Fact, ...]:
+    size = f"{request.size.width} × {request.size.height} pixels" if request.size else None
+    seed = "the provider's choice" if request.seed is None else str(request.seed)
+    facts = [
+        Fact("Pictures", f"{request.n:,}"),
+        Fact("Size", size or request.aspect_ratio or "the provider's choice"),
+        Fact("Seed", seed),
+    ]
+    if request.enhance_prompt is not None:
+        facts.append(Fact("Prompt rewriting", "on" if request.enhance_prompt else "off"))
+    for provider, options in request.provider_options.items():
+        if options:
+            facts.append(Fact(f"Options for {voice.says(provider, 60)}", _options(options, voice)))
+    return tuple(facts)
+
+
+def _options(options: object, voice: Voice) -> str:
+    """Names of options; their values may be long, or nobody's business."""
+    return ", ".join(voice.says(str(name), 60) for name in options)  # type: ignore[attr-defined]
+
+
+def _reference(reference: ReferenceImage, voice: Voice) -> str:
+    if reference.url is not None:
+        return f"{reference.role}: {voice.says(reference.url)}"
+    return f"{reference.role}: {reference.media_type}, SHA-256 {(reference.sha256 or '')[:16]}…"
+
+
+def _card(contender: Contender, name: str, voice: Voice, best: tuple[str, ...]) -> Card:
+    made = contender.generation
+    return Card(
+        name=name,
+        status=_status(contender, voice.request.n),
+        best=best,
+        error=_error(contender.error, voice) if contender.error else None,
+        pictures=_pictures(made, name, voice) if made else (),
+        facts=_facts(contender, voice.request.n),
+        failures=tuple(_failure(each, voice) for each in made.failures) if made else (),
+        notices=tuple(_notice(each.kind, each.message, voice) for each in made.notices)
+        if made
+        else (),
+    )
+
+
+def _status(contender: Contender, wanted: int) -> str:
+    came = len(contender.images)
+    if came == 0:
+        return "Failed: no pictures"
+    if came < wanted:
+        return f"Incomplete: {came:,} of {counted(wanted, 'picture')}"
+    return f"Complete: {counted(came, 'picture')}"
+
+
+def _error(error: ImageGenError, voice: Voice) -> Problem:
+    who = f"{type(error).__name__}, {_CHARGED[error.charged]}"
+    message = voice.says(error.message) or "No reason was given"
+    return Problem(who, message, voice.says(error.advice).rstrip("."))
+
+
+def _failure(failure: ImageFailure, voice: Voice) -> Problem:
+    which = "A picture" if failure.index is None else f"Picture {failure.index + 1} of the request"
+    words = f"{failure.message} ({failure.error}, {_CHARGED[failure.charged]})"
+    return Problem(which, voice.says(words))
+
+
+def _notice(kind: str, message: str, voice: Voice) -> str:
+    return f"{kind.capitalize()}: {voice.says(message)}"
+
+
+def _facts(contender: Contender, wanted: int) -> tuple[Fact, ...]:
+    cost, price = basis(contender.cost), basis(contender.price)
+    return (
+        Fact("Cost", money(contender.cost), cost),
+        Fact("Price per picture", rate(contender.price, wanted), "" if price == cost else price),
+        Fact("Latency", latency(contender)),
+        Fact("Megapixels", _pixels(contender)),
+        Fact("Cost per megapixel", _cost_of_pixels(contender)),
+        Fact("Submissions", f"{len(attempts(contender)):,}"),
+    )
+
+
+def _row(contender: Contender, name: str) -> tuple[str, ...]:
+    return (
+        name,
+        f"{len(contender.images):,}",
+        money(contender.cost),
+        money(contender.price),
+        latency(contender),
+        _pixels(contender),
+        _cost_of_pixels(contender),
+    )
+
+
+def _pixels(contender: Contender) -> str:
+    if not contender.images:
+        return "none"
+    return "unknown" if contender.megapixels is None else f"{contender.megapixels:.2f}"
+
+
+def _cost_of_pixels(contender: Contender) -> str:
+    return rate(contender.cost_per_megapixel) if contender.images else "none"
+
+
+def _pictures(made: Generation, name: str, voice: Voice) -> tuple[Picture, ...]:
+    return tuple(
+        _picture(image, place, name, voice) for place, image in enumerate(made.images, start=1)
+    )
+
+
+def _picture(image: GeneratedImage, place: int, name: str, voice: Voice) -> Picture:
+    media = sniff(image.data) if image.data is not None else None
+    source = None
+    if image.data is not None and media is not None and media.type in DISPLAYED:
+        source = f"data:{media.type};base64,{base64.b64encode(image.data).decode('ascii')}"
+    return Picture(
+        label=f"Picture {place}",
+        alt=f"{voice.title(80)} – {name}, picture {place}",
+        facts=_caption(image),
+        source=source,
+        missing="" if source else _why_not(image, media.type if media else None, voice),
+        width=media.width if media else None,
+        height=media.height if media else None,
+    )
+
+
+def _caption(image: GeneratedImage) -> str:
+    size = f"{image.width} × {image.height}" if image.width and image.height else "size unknown"
+    seed = None if image.seed is None else f"seed {image.seed}"
+    flags = {True: "flagged NSFW", False: "not NSFW", None: None}
+    return ", ".join(filter(None, [size, seed, flags[image.nsfw]]))
+
+
+def _why_not(image: GeneratedImage, media_type: str | None, voice: Voice) -> str:
+    if media_type is not None:
+        return f"The picture is {media_type}, which browsers do not show"
+    if image.data is not None:
+        return "What came is no picture that we know"
+    if image.url is None:
+        return "The provider gave neither bytes nor a URL"
+    until = f" until {_moment(image.expires_at)}" if image.expires_at else ""
+    return f"Its bytes were not fetched. The provider keeps it{until} at {voice.says(image.url)}"
