@@ -22,13 +22,14 @@ from imagegen.errors import (
 
 OK = 0
 FAILED = 1
+WRONG = 2
 PARTIAL = 10
 INTERRUPTED = 130
 
 _CODES: dict[type[ImageGenError], int] = {
-    ConfigurationError: 2,
-    InvalidRequestError: 2,
-    UnsupportedFeatureError: 2,
+    ConfigurationError: WRONG,
+    InvalidRequestError: WRONG,
+    UnsupportedFeatureError: WRONG,
     AuthenticationError: 3,
     InsufficientBalanceError: 4,
     ContentPolicyError: 5,
@@ -42,10 +43,14 @@ _CODES: dict[type[ImageGenError], int] = {
 def exit_code(error: ImageGenError) -> int:
     """Return the status for *error*; 1 where no other is documented.
 
-    For a route, it is that of the gravest: the unknown, else of the model that was tried last.
+    For a route, it is that of the gravest.
     """
     if isinstance(error, AllRoutesFailedError):
-        several = cast("Sequence[ImageGenError]", error.exceptions)
-        unknown = [each for each in several if each.charged == "unknown"]
-        return exit_code((unknown or several)[-1])
+        return gravest(cast("Sequence[ImageGenError]", error.exceptions))
     return next((code for kind, code in _CODES.items() if isinstance(error, kind)), FAILED)
+
+
+def gravest(errors: Sequence[ImageGenError]) -> int:
+    """Return the status for several: of the last that is unknown, else of the last."""
+    unknown = [error for error in errors if error.charged == "unknown"]
+    return exit_code((unknown or errors)[-1])

@@ -4,67 +4,54 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import closing
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+import click
 from attrs import frozen
 
 from imagegen.buying import OnUnknown
-from imagegen.cli import exit_codes, ledgers
-from imagegen.cli.progress import display
-from imagegen.cli.report import Delivery, Speaker
-from imagegen.client import Client, Fit, Unsupported
-from imagegen.drivers import Tell
-from imagegen.errors import ImageGenError
-from imagegen.files import require_writable, write_images
-from imagegen.ledger import Ledger
-from imagegen.request import ImageRequest, ReferenceImage
-from imagegen.result import Generation
+from imagegen.cli import exit_codes
+from imagegen.cli.delivery import Delivery, Saving, deliver
+from imagegen.cli.options import (
+    config_options,
+    json_option,
+    ledger_option,
+    max_cost_option,
+    models_option,
+    out_option,
+    provenance_option,
+    request_options,
+    sandbox_option,
+    timeout_option,
+)
+from imagegen.cli.progress import Bar, display
+from imagegen.cli.report import Speaker
+from imagegen.cli.setup import Setup
+from imagegen.cli.wanted import Wanted
+from imagegen.client.base import TIMEOUT
+from imagegen.errors import ConfigurationError, ImageGenError
+from imagegen.files import require_writable
 from imagegen.routing import Route, Strategy
 
-SANDBOX_LATENCY = 1.0
+EPILOG = """Exit status: 0 pictures made; 1 provider or network failure; 2 wrong usage,
+configuration or request; 3 key not accepted; 4 no balance; 5 content refused; 6 rate limit;
+7 out of time; 8 submission sent but its outcome unknown; 9 over --max-cost; 10 only some pictures
+came; 130 interrupted. After 7, 8, 10 and 130, see `imagegen jobs --help`."""
 
 
 @frozen(kw_only=True)
-class Options:
-    """What the command line says; `imagegen.cli.commands` explains each."""
+class Purchase:
+    """How the pictures are to be bought."""
 
-    prompt: str
     models: Sequence[str]
-    strategy: Strategy
-    on_unknown: OnUnknown
-    n: int
-    size: str | None
-    aspect_ratio: str | None
-    seed: int | None
-    characters: Sequence[str]
-    sources: Sequence[str]
-    enhance_prompt: bool | None
-    fit: Fit
-    unsupported: Unsupported
+    strategy: Strategy | None
+    on_unknown: OnUnknown | None
     max_cost: str | None
-    timeout: float
+    timeout: float | None
     out: Path
-    ledger: str | None
-    sandbox: bool
-    as_json: bool
-
-    def request(self) -> ImageRequest:
-        """What is wanted.
-
-        Raises:
-            InvalidRequestError: it is no request.
-        """
-        return ImageRequest(
-            self.prompt,
-            n=self.n,
-            size=self.size,
-            aspect_ratio=self.aspect_ratio,
-            seed=self.seed,
-            references=_references(self.characters, self.sources),
-            enhance_prompt=self.enhance_prompt,
-        )
+    provenance: bool | None
 
     def model(self) -> str | Route | None:
         """One model is itself; several, or a word on what is unknown, make a route.
@@ -72,11 +59,18 @@ class Options:
         Raises:
             ConfigurationError: they make none.
         """
-        if not self.models:
-            return None
-        if len(self.models) == 1 and self.on_unknown == "raise":
-            return self.models[0]
-        return Route(models=self.models, strategy=self.strategy, on_unknown=self.on_unknown)
+        said = {"strategy": self.strategy, "on_unknown": self.on_unknown}
+        given = {name: value for name, value in said.items() if value}
+        if not self.models and given:
+            option = next(iter(given)).replace("_", "-")
+            raise ConfigurationError(
+                f"--{option} is about the models of a route, and none is named",
+                advice="Name them with --model, or say it in the configuration's route",
+                field="model",
+            )
+        if len(self.models) > 1 or self.on_unknown not in (None, "raise"):
+            return Route(models=self.models, **given)  # type: ignore[arg-type]
+        return self.models[0] if self.models else None
 
     @property
     def label(self) -> str:
@@ -84,77 +78,65 @@ class Options:
         return self.models[0] if len(self.models) == 1 else "pictures"
 
 
-def run(**given: Any) -> int:
-    """Make the pictures, save them, say what came of it, and return the exit status."""
-    options = Options(**given)
-    on_ledger = ledgers.options(options.ledger, sandbox=options.sandbox)
-    say = Speaker(as_json=options.as_json, sandbox=options.sandbox, on_ledger=on_ledger)
+@click.command(epilog=EPILOG)
+@request_options
+@models_option(
+    "Such as minimax:image-01, or the name of a route of the configuration. Several are a route: "
+    "the next is tried if one fails."
+)
+@click.option(
+    "--strategy",
+    type=click.Choice(["order", "cheapest", "fastest"]),
+    help="Which of several models is tried first: as listed, unless this says otherwise.",
+)
+@click.option(
+    "--on-unknown",
+    type=click.Choice(["raise", "reconcile", "spend"]),
+    help="If nobody knows whether a submission was accepted: stop (unless this says otherwise), "
+    "look it up, or pay again.",
+)
+@max_cost_option
+@timeout_option
+@out_option
+@provenance_option
+@ledger_option
+@config_options
+@sandbox_option
+@json_option
+def command(*, as_json: bool, **options: Any) -> None:
+    """Make pictures from PROMPT and save them."""
+    setup, wanted = Setup.taken_from(options), Wanted.taken_from(options)
+    say = Speaker(as_json=as_json, sandbox=setup.sandbox)
     try:
-        delivery = _made(options)
+        say.on_ledger = setup.again
+        delivery = _made(setup, wanted, Purchase(**options))
     except ImageGenError as error:
         say.failed(error)
-        return exit_codes.exit_code(error)
+        raise SystemExit(exit_codes.exit_code(error)) from None
     except KeyboardInterrupt as interruption:
         say.interrupted(interruption)
-        return exit_codes.INTERRUPTED
+        raise SystemExit(exit_codes.INTERRUPTED) from None
     say.made(delivery)
-    return delivery.status
+    raise SystemExit(delivery.status)
 
 
-def _made(options: Options) -> Delivery:
-    end = time.monotonic() + options.timeout
-    request = options.request()
-    require_writable(options.out)
+def _made(setup: Setup, wanted: Wanted, purchase: Purchase) -> Delivery:
+    request = wanted.request()
+    require_writable(purchase.out)
+    seconds = purchase.timeout or setup.settings.timeout or TIMEOUT
+    saving = Saving(purchase.out, time.monotonic() + seconds, setup.marked(purchase.provenance))
     with (
-        _ledger(options) as book,
-        display(options.n, options.label) as tell,
-        closing(_client(options, tell, book)) as client,
+        setup.ledger() as book,
+        display() as screen,
+        closing(setup.client(book, on_event=screen.tell)) as client,
     ):
+        screen.add(Bar(purchase.label, wanted.n))
         generation = client.generate(
             request,
-            model=options.model(),
-            timeout=options.timeout,
-            max_cost=options.max_cost,
-            fit=options.fit,
-            unsupported=options.unsupported,
+            model=purchase.model(),
+            timeout=seconds,
+            max_cost=purchase.max_cost,
+            fit=wanted.fit,
+            unsupported=wanted.unsupported,
         )
-        left = max(end - time.monotonic(), 0.001)
-        return deliver(client, book, generation, options.out, left)
-
-
-def deliver(
-    client: Client, book: Ledger | None, generation: Generation, out: Path, seconds: float
-) -> Delivery:
-    """Fetch and save what is paid for; whatever happens on the way, keep what there is.
-
-    Only what is saved, or gone for good, counts as collected.
-    """
-    paths: Sequence[Path | None] = [None] * len(generation.images)
-    try:
-        generation = client.fetch(generation, timeout=seconds)
-        paths = write_images(generation, out)
-        if book and Delivery(generation, paths).final:
-            book.collected(generation).result()
-    except (ImageGenError, KeyboardInterrupt) as problem:
-        return Delivery(generation, paths, problem)
-    return Delivery(generation, paths)
-
-
-def _references(characters: Sequence[str], sources: Sequence[str]) -> list[ReferenceImage]:
-    roles: tuple[tuple[Literal["source", "character"], Sequence[str]], ...] = (
-        ("source", sources),
-        ("character", characters),
-    )
-    return [ReferenceImage(given, role) for role, several in roles for given in several]
-
-
-def _ledger(options: Options) -> AbstractContextManager[Ledger | None]:
-    return ledgers.ledger(options.ledger, sandbox=options.sandbox) or nullcontext()
-
-
-def _client(options: Options, tell: Tell, ledger: Ledger | None) -> Client:
-    if not options.sandbox:
-        return Client(on_event=tell, ledger=ledger)
-    from imagegen.sandbox import Sandbox  # noqa: PLC0415 - needed for --sandbox only
-
-    return Sandbox(latency=SANDBOX_LATENCY).client(on_event=tell, ledger=ledger)
+        return deliver(client, book, generation, saving)

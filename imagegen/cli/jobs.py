@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,16 @@ from attrs import frozen
 
 from imagegen.cli import exit_codes
 from imagegen.cli.columns import columns, counted, money
-from imagegen.cli.generate import deliver
-from imagegen.cli.ledgers import options, required
+from imagegen.cli.delivery import Delivery, Saving, deliver
+from imagegen.cli.options import (
+    config_options,
+    json_option,
+    ledger_option,
+    out_option,
+    provenance_option,
+    timeout_option,
+)
 from imagegen.cli.report import (
-    Delivery,
     Speaker,
     as_lines,
     cost_as_dict,
@@ -24,7 +30,9 @@ from imagegen.cli.report import (
     echo,
     made_as_dict,
 )
+from imagegen.cli.setup import Setup
 from imagegen.client import Client
+from imagegen.client.base import TIMEOUT
 from imagegen.errors import ImageGenError, InvalidRequestError, JobFailedError
 from imagegen.files import require_writable
 from imagegen.ledger import Entry, Ledger
@@ -36,34 +44,82 @@ _HEADS = ("state", "started (UTC)", "model", "pictures", "price", "job or entry"
 _STATES = {"intent": "being sent", "submitted": "accepted"}
 
 
-def show(*, ledger: str | None, everything: bool, as_json: bool) -> int:
-    """Print the entries that are open, or all of them, and return the exit status."""
-    say = Speaker(as_json=as_json)
+EPILOG = """Nothing is bought. Exit status: 0 nothing is open any more; 10 something still is;
+otherwise as of `imagegen generate`."""
+
+
+@click.group()
+def command() -> None:
+    """Show and finish what was paid for and is still open on the ledger."""
+
+
+@command.command("list")
+@ledger_option
+@config_options
+@click.option("--all", "everything", is_flag=True, help="Show what is finished too.")
+@json_option
+def show(*, everything: bool, as_json: bool, **options: Any) -> None:
+    """List what is open: under way, unknown or not saved."""
+    setup, say = Setup.taken_from(options), Speaker(as_json=as_json)
     try:
-        with required(ledger) as book:
+        with setup.required_ledger() as book:
             book.abandoned().result()
             entries = book.entries().result()
     except ImageGenError as error:
         say.failed(error)
-        return exit_codes.exit_code(error)
-    shown = [entry for entry in entries if everything or _is_open(entry)]
+        raise SystemExit(exit_codes.exit_code(error)) from None
+    listed = [entry for entry in entries if everything or _is_open(entry)]
     if as_json:
-        echo(dumps({"entries": [_entry(entry) for entry in shown]}))
+        echo(dumps({"entries": [_entry(entry) for entry in listed]}))
     else:
-        echo(_table(shown) if shown else "nothing is open")
-        _advise(shown, options(ledger) or "")
-    return exit_codes.OK
+        echo(_table(listed) if listed else "nothing is open")
+        _advise(listed, setup.again or "")
 
 
-def finish(*, ledger: str | None, look_up: bool, out: Path, timeout: float, as_json: bool) -> int:
+def _finishing(function: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that `jobs resume` and `jobs reconcile` share."""
+    for option in (json_option, timeout_option, provenance_option, out_option, config_options):
+        function = option(function)
+    return ledger_option(function)
+
+
+@command.command(epilog=EPILOG)
+@_finishing
+def resume(**options: Any) -> None:
+    """Wait for what is open, save it, list what is unknown."""
+    raise SystemExit(_finish(Setup.taken_from(options), look_up=False, **options))
+
+
+@command.command(epilog=EPILOG)
+@_finishing
+def reconcile(**options: Any) -> None:
+    """Look up what is unknown, then resume.
+
+    WaveSpeedAI has a list of what it accepted; MiniMax has none. Ten seconds are allowed for the
+    list to show what is new.
+    """
+    raise SystemExit(_finish(Setup.taken_from(options), look_up=True, **options))
+
+
+def _finish(
+    setup: Setup,
+    *,
+    look_up: bool,
+    out: Path,
+    timeout: float | None,
+    provenance: bool | None,
+    as_json: bool,
+) -> int:
     """Collect what is open, save it, say what came of it, and return the exit status."""
-    say = Speaker(as_json=as_json, on_ledger=options(ledger))
-    end = time.monotonic() + timeout
+    say = Speaker(as_json=as_json)
     try:
+        say.on_ledger = setup.again
         require_writable(out)
-        with required(ledger) as book, closing(Client(ledger=book)) as client:
-            report = client.reconcile(look_up=look_up, timeout=timeout)
-            finished = Finished(report, _delivered(client, book, report.generations, out, end))
+        seconds = timeout or setup.settings.timeout or TIMEOUT
+        saving = Saving(out, time.monotonic() + seconds, setup.marked(provenance))
+        with setup.required_ledger() as book, closing(setup.client(book)) as client:
+            report = client.reconcile(look_up=look_up, timeout=seconds)
+            finished = Finished(report, _delivered(client, book, report.generations, saving))
     except ImageGenError as error:
         say.failed(error)
         return exit_codes.exit_code(error)
@@ -74,35 +130,45 @@ def finish(*, ledger: str | None, look_up: bool, out: Path, timeout: float, as_j
     if finished.problem:
         say.unsaved(finished.problem)
     if report.unknown and not look_up and not as_json:
-        _advise(report.unknown, options(ledger) or "")
+        _advise(report.unknown, setup.again or "")
     return finished.status
 
 
 def _delivered(
-    client: Client, book: Ledger, generations: Iterable[Generation], out: Path, end: float
+    client: Client, book: Ledger, generations: Iterable[Generation], saving: Saving
 ) -> list[Delivery]:
     """Save one result after the other; once that fails, the rest stays open on the ledger."""
     deliveries: list[Delivery] = []
     for made in generations:
         if any(delivery.problem for delivery in deliveries):
             deliveries.append(Delivery(made, [None] * len(made.images)))
-            continue
-        left = max(end - time.monotonic(), 1.0)
-        deliveries.append(deliver(client, book, made, out, left))
+        else:
+            deliveries.append(deliver(client, book, made, saving))
     return deliveries
 
 
-def close(*, ledger: str | None, entry: str, paid: bool, as_json: bool) -> int:
-    """Write what the user found out of a submission that is unknown; return the exit status."""
+@command.command("close")
+@click.argument("entry")
+@ledger_option
+@config_options
+@click.option(
+    "--paid/--not-paid", required=True, default=None, help="What you found out at the provider."
+)
+@json_option
+def close(*, entry: str, paid: bool, as_json: bool, **options: Any) -> None:
+    """Write down what became of ENTRY, which is unknown.
+
+    For what no list can tell: look at your account at the provider first. What was not paid is no
+    longer held against a budget.
+    """
     say = Speaker(as_json=as_json)
     try:
-        with required(ledger) as book:
+        with Setup.taken_from(options).required_ledger() as book:
             closed = _closed(book, entry, paid=paid)
     except ImageGenError as error:
         say.failed(error)
-        return exit_codes.exit_code(error)
+        raise SystemExit(exit_codes.exit_code(error)) from None
     echo(dumps({"entries": [_entry(closed)]}) if as_json else f"closed: {_named(closed)}")
-    return exit_codes.OK
 
 
 def _closed(book: Ledger, key: str, *, paid: bool) -> Entry:

@@ -7,6 +7,8 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from attrs import frozen
+
 from imagegen.events import (
     Event,
     Failed,
@@ -20,7 +22,7 @@ from imagegen.events import (
 from imagegen.redaction import shown
 
 if TYPE_CHECKING:
-    from imagegen.drivers import Tell
+    from rich.progress import Progress, TaskID
 
 
 _STATUS: Mapping[type[Event], str] = {
@@ -31,11 +33,46 @@ _STATUS: Mapping[type[Event], str] = {
 }
 
 
+@frozen
+class Bar:
+    """One line of the display: *n* pictures, and whose events it shows; None: everybody's."""
+
+    label: str
+    n: int
+    models: frozenset[str] | None = None
+
+    def shows(self, event: Event) -> bool:
+        """Tell whether *event* is about this line's pictures."""
+        return self.models is None or _model(event) in self.models
+
+
+class Screen:
+    """The display: lines may be added while it runs; `tell` is an `on_event` function."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress = progress
+        self._bars: list[tuple[Bar, TaskID]] = []
+
+    def add(self, bar: Bar) -> None:
+        """Show one line more."""
+        if self._progress:
+            task = self._progress.add_task(f"{bar.label}: sent", total=bar.n)
+            self._bars.append((bar, task))
+
+    def tell(self, event: Event) -> None:
+        """Show what happened in the lines that it is about."""
+        for bar, task in self._bars:
+            if self._progress and bar.shows(event):
+                status = f"{bar.label}: {_status(event)}"
+                came = len(event.generation.images) if isinstance(event, Settled) else 0
+                self._progress.update(task, description=status, advance=came)
+
+
 @contextmanager
-def display(n: int, label: str) -> Generator[Tell]:
-    """Yield an `on_event` function that keeps the display; it ends with the block."""
+def display() -> Generator[Screen]:
+    """Show lines on a terminal until the block ends."""
     if not (sys.stderr.isatty() and sys.stdout.isatty()):
-        yield _ignore
+        yield Screen(None)
         return
     from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
     from rich.progress import (  # noqa: PLC0415 - same
@@ -56,14 +93,20 @@ def display(n: int, label: str) -> Generator[Tell]:
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(f"{label}: sent", total=n)
+        yield Screen(progress)
 
-        def tell(event: Event) -> None:
-            progress.update(task, description=f"{label}: {_status(event)}")
-            if isinstance(event, Settled):
-                progress.advance(task, len(event.generation.images))
 
-        yield tell
+def _model(event: Event) -> str:
+    """Whose event it is, as "provider:model-id"."""
+    match event:
+        case Submitted(job) | Polled(job):
+            return f"{job.provider}:{job.model}"
+        case Settled(generation):
+            return f"{generation.provider}:{generation.model}"
+        case FellBack(model):
+            return model
+        case _:
+            return f"{event.provider}:{event.model}"
 
 
 def _status(event: Event) -> str:
@@ -76,7 +119,3 @@ def _status(event: Event) -> str:
             return f"turning to {to}"
         case _:
             return _STATUS[type(event)]
-
-
-def _ignore(_: Event) -> None:
-    pass

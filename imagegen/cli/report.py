@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import click
-from attrs import asdict, frozen
+from attrs import asdict
 
-from imagegen.cli import exit_codes
+from imagegen.cli.delivery import Delivery
 from imagegen.errors import AllRoutesFailedError, ConfigurationError, ImageGenError
 from imagegen.redaction import printable
 from imagegen.result import Attempt, Cost, GeneratedImage, Generation, ImageFailure
@@ -20,41 +19,10 @@ from imagegen.result import Attempt, Cost, GeneratedImage, Generation, ImageFail
 SANDBOX_WORDS = "sandbox: no provider was asked, nothing was charged"
 
 
-@frozen
-class Delivery:
-    """What was made, where it was saved (None: not), and what went wrong in saving it."""
-
-    generation: Generation
-    paths: Sequence[Path | None]
-    problem: BaseException | None = None
-
-    @property
-    def status(self) -> int:
-        """The command's exit status."""
-        if isinstance(self.problem, KeyboardInterrupt):
-            return exit_codes.INTERRUPTED
-        whole = self.complete and not self.generation.failures
-        return exit_codes.OK if whole else exit_codes.PARTIAL
-
-    @property
-    def complete(self) -> bool:
-        """Whether everything that came is saved."""
-        return self.problem is None and None not in self.paths
-
-    @property
-    def final(self) -> bool:
-        """Whether what is not saved is gone for good: its URL is dead by the provider's word."""
-        now = datetime.now(UTC)
-        return all(
-            path or (image.expires_at and image.expires_at < now)
-            for image, path in zip(self.generation.images, self.paths, strict=True)
-        )
-
-
 class Speaker:
     """Says what came of the command: results on standard output, errors on standard error.
 
-    *on_ledger* is what `ledgers.options` gives: None where nothing can be finished later.
+    `on_ledger` is `Setup.again`: None where nothing can be finished later.
     """
 
     def __init__(
@@ -62,7 +30,7 @@ class Speaker:
     ) -> None:
         self._sandbox = sandbox
         self._as_json = as_json
-        self._on_ledger = on_ledger
+        self.on_ledger = on_ledger
 
     def made(self, delivery: Delivery) -> None:
         """Tell of the pictures, saved or not, and how to get those that are missing."""
@@ -74,7 +42,7 @@ class Speaker:
         if delivery.problem:
             self.unsaved(delivery.problem)
         verb = _finishing(delivery)
-        if verb and self._on_ledger is not None:
+        if verb and self.on_ledger is not None:
             click.echo(f"imagegen: to get what is missing, run {self._jobs(verb)}", err=True)
 
     def unsaved(self, problem: BaseException) -> None:
@@ -87,7 +55,7 @@ class Speaker:
         if isinstance(error, ConfigurationError) and error.field == "api_key":
             error.advice += ". To try it without a key, add --sandbox"
         open_ended = isinstance(error, AllRoutesFailedError) and error.charged == "unknown"
-        if open_ended and self._on_ledger is not None:
+        if open_ended and self.on_ledger is not None:
             error.advice = f"To look up what is unknown, run {self._jobs('reconcile')}"
         if self._as_json:
             echo(dumps({"sandbox": self._sandbox, "error": self.error_as_dict(error)}))
@@ -99,7 +67,7 @@ class Speaker:
     def interrupted(self, interruption: BaseException) -> None:
         """Tell what goes on without us."""
         notes = self._notes(interruption)
-        if notes and self._on_ledger is not None:
+        if notes and self.on_ledger is not None:
             resume, reconcile = self._jobs("resume"), self._jobs("reconcile")
             notes.append(f"{resume} finishes what was accepted, {reconcile} also looks up the rest")
         if self._as_json:
@@ -124,10 +92,10 @@ class Speaker:
         return [printable(self.told(note)) for note in getattr(error, "__notes__", ())]
 
     def _jobs(self, verb: str) -> str:
-        return f"imagegen jobs {verb}{self._on_ledger}"
+        return f"imagegen jobs {verb}{self.on_ledger}"
 
     def _jobs_in_words(self) -> dict[str, str]:
-        if self._on_ledger is None:
+        if self.on_ledger is None:
             return _IN_PYTHON
         return {
             "ask again with client.result(error.job)": f"run {self._jobs('resume')}",

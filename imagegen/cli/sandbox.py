@@ -7,11 +7,39 @@ from collections.abc import Sequence
 
 import click
 
+from imagegen.cli import exit_codes
 from imagegen.sandbox import Fault, Sandbox
 
 
-def run(*, host: str, port: int, latency: float, keys: Sequence[str], faults: Sequence[str]) -> int:
-    """Serve until interrupted, and return the exit status."""
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", type=int, default=8399, show_default=True)
+@click.option(
+    "--latency",
+    type=float,
+    metavar="S",
+    default=1.0,
+    show_default=True,
+    help="Seconds that a generation takes.",
+)
+@click.option(
+    "--key",
+    "keys",
+    metavar="KEY",
+    multiple=True,
+    help="A key that is accepted; any is, if none is named.",
+)
+@click.option(
+    "--fault",
+    "faults",
+    metavar="JSON",
+    multiple=True,
+    help='Something that goes wrong, such as \'{"kind": "rate_limit"}\'.',
+)
+def command(
+    *, host: str, port: int, latency: float, keys: Sequence[str], faults: Sequence[str]
+) -> None:
+    """Serve both providers' APIs, emulated, on a port of this machine."""
     try:
         sandbox = Sandbox(
             latency=latency,
@@ -26,12 +54,11 @@ def run(*, host: str, port: int, latency: float, keys: Sequence[str], faults: Se
         serve(sandbox, host, port, ready=_announce)
     except ImportError as error:
         click.echo(f"imagegen: {error}", err=True)
-        return 1
+        raise SystemExit(exit_codes.FAILED) from None
     except OSError as error:
         words = f"{host}:{port} cannot be served: {error.strerror}. Name another with --port"
         click.echo(f"imagegen: {words}", err=True)
-        return 1
-    return 0
+        raise SystemExit(exit_codes.FAILED) from None
 
 
 def _announce(origin: str) -> None:

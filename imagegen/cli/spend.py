@@ -3,36 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+import click
 from attrs import asdict
 
 from imagegen.cli import exit_codes
 from imagegen.cli.columns import columns, money
-from imagegen.cli.ledgers import required
+from imagegen.cli.options import config_options, json_option, ledger_option
 from imagegen.cli.report import Speaker, dumps, echo
+from imagegen.cli.setup import Setup
 from imagegen.errors import ImageGenError
 from imagegen.ledger import Spend
 
 _HEADS = ("day (UTC)", "model", "calls", "pictures", "spent", "open", "unknown", "unpriced")
 
 
-def run(*, ledger: str | None, since: date | None, as_json: bool) -> int:
-    """Print the account, and return the exit status."""
+@click.command()
+@ledger_option
+@config_options
+@click.option(
+    "--since", type=click.DateTime(["%Y-%m-%d"]), metavar="YYYY-MM-DD", help="First day, of UTC."
+)
+@json_option
+def command(*, since: datetime | None, as_json: bool, **options: Any) -> None:
+    """Add up what was spent, by day, model and currency."""
     say = Speaker(as_json=as_json)
     try:
-        with required(ledger) as book:
-            account = book.spend(since).result()
+        with Setup.taken_from(options).required_ledger() as book:
+            account = book.spend(since.date() if since else None).result()
     except ImageGenError as error:
         say.failed(error)
-        return exit_codes.exit_code(error)
+        raise SystemExit(exit_codes.exit_code(error)) from None
     if as_json:
         echo(dumps({"spend": [asdict(line) for line in account], "totals": _totals(account)}))
     else:
         echo(_table(account) if account else "nothing was spent")
-    return exit_codes.OK
 
 
 def _table(account: Sequence[Spend]) -> str:

@@ -16,7 +16,8 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from imagegen.cli import exit_codes
-from imagegen.cli.commands import EPILOG, imagegen
+from imagegen.cli.commands import imagegen
+from imagegen.cli.generate import EPILOG
 from imagegen.errors import ConfigurationError, ImageGenError
 from imagegen.sandbox import Fault, Sandbox
 
@@ -165,7 +166,7 @@ def test_a_picture_that_cannot_be_fetched_keeps_its_url(run: Run, served: Sandbo
         (("a", "--size", "big", "--model", MODELS[0]), "size must be"),
         (("a", "--size", "1000x1000", "--aspect-ratio", "1:1", "--model", MODELS[0]), "not both"),
         (("a", "--reference", "no-such.png", "--model", MODELS[0]), "cannot be read"),
-        (("a", "--model", "dalle"), "names no provider"),
+        (("a", "--model", "dalle"), "'dalle' names neither a provider nor a route"),
         (("a",), "no model was named"),
         (("a", "--model", "minimax:image-02"), "image-01"),
         (("a", "--timeout", "-1", "--model", MODELS[0]), "timeout must be"),
@@ -236,7 +237,7 @@ def _kinds(kind: type[ImageGenError]) -> set[Any]:
 def test_help_imports_no_backend_and_no_http() -> None:
     script = (
         "import sys\nfrom imagegen.cli import main\n"
-        "sys.argv = ['imagegen', 'generate', '--help']\n"
+        "sys.argv = ['imagegen', '--help']\n"
         "try: main()\n"
         "except SystemExit: pass\n"
         "heavy = ('imagegen.backends', 'httpx', 'attr')\n"
@@ -247,7 +248,7 @@ def test_help_imports_no_backend_and_no_http() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert "--aspect-ratio" in done.stdout
+    assert "compare" in done.stdout
 
 
 def test_the_module_is_the_command() -> None:
@@ -283,10 +284,10 @@ def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_paid(
 def test_pictures_that_cannot_be_saved_are_paid_for_and_named(
     run: Run, served: Sandbox, monkeypatch: pytest.MonkeyPatch, *, as_json: bool
 ) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise ConfigurationError("no space left")
 
-    monkeypatch.setattr("imagegen.cli.generate.write_images", full)
+    monkeypatch.setattr("imagegen.cli.delivery.write_images", full)
     options = ("--json",) if as_json else ()
     result = run("a fox", "--model", MODELS[0], *options, **pointed_at(served))
     assert result.exit_code == 10
@@ -297,10 +298,10 @@ def test_pictures_that_cannot_be_saved_are_paid_for_and_named(
 def test_an_interrupted_download_names_the_pictures_that_are_paid_for(
     run: Run, served: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(*_: object) -> None:
+    def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("imagegen.cli.generate.write_images", interrupted)
+    monkeypatch.setattr("imagegen.cli.delivery.write_images", interrupted)
     result = run("a fox", "--model", MODELS[0], **pointed_at(served))
     assert result.exit_code == 130
     assert served.origin in result.stdout

@@ -350,7 +350,8 @@ def test_the_unknown_is_looked_up_first_if_told_so(
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--on-unknown", "spend"), "no model was named. Give --model PROVIDER:MODEL, such as"),
+        (("--on-unknown", "spend"), "none is named. Name them with --model"),
+        (("--strategy", "cheapest"), "--strategy is about the models of a route"),
         (
             ("--model", MINIMAX, "--on-unknown", "reconcile", "--ledger", "off"),
             "--on-unknown reconcile needs a ledger. Name one with --ledger",
@@ -602,11 +603,11 @@ def test_what_cannot_be_saved_stays_open(
     for _ in range(2):
         leave_open()
 
-    def failing(*_: object) -> None:
+    def failing(*_: object, **__: object) -> None:
         raise problem
 
     with monkeypatch.context() as patched:
-        patched.setattr("imagegen.cli.generate.write_images", failing)
+        patched.setattr("imagegen.cli.delivery.write_images", failing)
         result = run("jobs", "resume", "--json")
     assert result.exit_code == (130 if isinstance(problem, KeyboardInterrupt) else 10)
     printed = json.loads(result.stdout[: result.stdout.rindex("}") + 1])

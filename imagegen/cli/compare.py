@@ -1,0 +1,226 @@
+"""`imagegen compare`: the same pictures from several models, side by side."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import click
+from attrs import frozen
+
+from imagegen import report
+from imagegen.cli import exit_codes
+from imagegen.cli.columns import columns, money
+from imagegen.cli.delivery import Delivery, Saving, deliver
+from imagegen.cli.options import (
+    config_options,
+    json_option,
+    ledger_option,
+    max_cost_option,
+    models_option,
+    out_option,
+    provenance_option,
+    request_options,
+    sandbox_option,
+    timeout_option,
+)
+from imagegen.cli.progress import Bar, display
+from imagegen.cli.report import SANDBOX_WORDS, Speaker, cost_as_dict, dumps, echo, made_as_dict
+from imagegen.cli.setup import Setup
+from imagegen.cli.wanted import Wanted
+from imagegen.client.base import TIMEOUT
+from imagegen.comparison import Comparison, Contender
+from imagegen.errors import ConfigurationError, ImageGenError
+from imagegen.files import require_writable, write_whole
+from imagegen.redaction import printable
+
+EPILOG = """--max-cost bounds all models together. Exit status: 0 every model made every picture;
+10 some are missing; if no model made any, as of `imagegen generate`."""
+_HEADS = ("model", "pictures", "cost", "seconds", "megapixels", "per megapixel")
+
+
+@frozen(kw_only=True)
+class Purchase:
+    """How the pictures are to be bought, and where the report goes."""
+
+    models: Sequence[str]
+    max_cost: str | None
+    timeout: float | None
+    out: Path
+    provenance: bool | None
+    html: Path | None
+
+
+@click.command(epilog=EPILOG)
+@request_options
+@models_option(
+    "A model to compare, or a route of the configuration, which stands for its models; given "
+    "several times."
+)
+@click.option(
+    "--html",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write a page with the pictures side by side; one file, which works offline.",
+)
+@max_cost_option
+@timeout_option
+@out_option
+@provenance_option
+@ledger_option
+@config_options
+@sandbox_option
+@json_option
+def command(*, as_json: bool, **options: Any) -> None:
+    """Make the same pictures with several models, side by side."""
+    setup, wanted = Setup.taken_from(options), Wanted.taken_from(options)
+    say = Speaker(as_json=as_json, sandbox=setup.sandbox)
+    try:
+        say.on_ledger = setup.again
+        compared = _compared(setup, wanted, Purchase(**options))
+    except ImageGenError as error:
+        say.failed(error)
+        raise SystemExit(exit_codes.exit_code(error)) from None
+    except KeyboardInterrupt as interruption:
+        say.interrupted(interruption)
+        raise SystemExit(exit_codes.INTERRUPTED) from None
+    echo(compared.as_json(say) if as_json else "\n".join(compared.as_lines(say)))
+    for problem in compared.problems:
+        say.unsaved(problem)
+    raise SystemExit(compared.status)
+
+
+@frozen
+class Compared:
+    """What was made, and where it was saved."""
+
+    comparison: Comparison
+    deliveries: Sequence[Delivery | None]
+    html: Path | None
+    sandbox: bool
+
+    @property
+    def problems(self) -> list[BaseException]:
+        """What went wrong in saving."""
+        return [each.problem for each in self.deliveries if each and each.problem]
+
+    @property
+    def status(self) -> int:
+        """The command's exit status."""
+        made = [each.status for each in self.deliveries if each]
+        if not made:
+            errors = [each.error for each in self.comparison.contenders if each.error]
+            return exit_codes.gravest(errors)
+        if exit_codes.INTERRUPTED in made:
+            return exit_codes.INTERRUPTED
+        whole = made == [exit_codes.OK] * len(self.deliveries)
+        return exit_codes.OK if whole else exit_codes.PARTIAL
+
+    def as_lines(self, say: Speaker) -> list[str]:
+        """The lines that a person reads."""
+        lines = [SANDBOX_WORDS] if self.sandbox else []
+        lines.append(columns(_HEADS, [_row(each) for each in self.comparison.contenders]))
+        cost = self.comparison.cost
+        lines.append(f"together: {_known(cost.amount, cost.currency)}")
+        for contender, delivery in self._pairs():
+            lines += _notes(contender, delivery, say)
+        if self.html:
+            lines.append(f"report: {printable(str(self.html))}")
+        return lines
+
+    def as_json(self, say: Speaker) -> str:
+        """The object that `--json` prints; an interface, documented in docs/cli.md."""
+        return dumps(
+            {
+                "sandbox": self.sandbox,
+                "models": [_model(each, saved, say) for each, saved in self._pairs()],
+                "cost": cost_as_dict(self.comparison.cost),
+                "html": str(self.html) if self.html else None,
+            }
+        )
+
+    def _pairs(self) -> list[tuple[Contender, Delivery | None]]:
+        return list(zip(self.comparison.contenders, self.deliveries, strict=True))
+
+
+def _compared(setup: Setup, wanted: Wanted, purchase: Purchase) -> Compared:
+    request = wanted.request()
+    if not purchase.models:
+        raise ConfigurationError(
+            "no model is named", advice="Name two or more with --model", field="model"
+        )
+    require_writable(purchase.out)
+    if purchase.html:
+        require_writable(purchase.html.parent)
+        report.require()
+    seconds = purchase.timeout or setup.settings.timeout or TIMEOUT
+    saving = Saving(purchase.out, time.monotonic() + seconds, setup.marked(purchase.provenance))
+    with (
+        setup.ledger() as book,
+        display() as screen,
+        closing(setup.client(book, on_event=screen.tell)) as client,
+    ):
+        for plan in client.plan(request, purchase.models):
+            models = {plan.model, f"{plan.provider}:{plan.full_model}"}
+            screen.add(Bar(plan.model, wanted.n, frozenset(models)))
+        comparison = client.compare(
+            request,
+            purchase.models,
+            timeout=seconds,
+            max_cost=purchase.max_cost,
+            fit=wanted.fit,
+            unsupported=wanted.unsupported,
+        )
+        saved = [
+            deliver(client, book, each.generation, saving) if each.generation else None
+            for each in comparison.contenders
+        ]
+    if purchase.html:
+        write_whole(purchase.html, comparison.to_html().encode("utf-8"))
+    return Compared(comparison, saved, purchase.html, sandbox=setup.sandbox)
+
+
+def _row(contender: Contender) -> tuple[object, ...]:
+    cost, each = contender.cost, contender.cost_per_megapixel
+    size = contender.megapixels
+    return (
+        contender.model,
+        len(contender.images),
+        _known(cost.amount, cost.currency) if cost.amount != 0 else "0",
+        f"{contender.seconds:.1f}",
+        None if size is None else f"{size:.2f}",
+        None if size is None else _known(each.amount, each.currency),
+    )
+
+
+def _known(amount: Decimal | None, currency: str | None) -> str:
+    return "unknown" if amount is None else money(amount, currency)
+
+
+def _notes(contender: Contender, delivery: Delivery | None, say: Speaker) -> list[str]:
+    name = contender.model
+    if delivery is None:
+        return [printable(f"{name}: nothing came: {say.told(str(contender.error))}")]
+    made = delivery.generation
+    lines = [f"{name}: note: {notice.message} ({notice.field})" for notice in made.notices]
+    lines += [f"{name}: missing: {failure.message}" for failure in made.failures]
+    lines += [f"{name}: {path}" for path in delivery.paths if path]
+    return [printable(line) for line in lines]
+
+
+def _model(contender: Contender, delivery: Delivery | None, say: Speaker) -> dict[str, Any]:
+    each = contender.cost_per_megapixel
+    return {
+        "model": contender.model,
+        "generation": made_as_dict(delivery.generation, delivery.paths) if delivery else None,
+        "error": say.error_as_dict(contender.error) if contender.error else None,
+        "price": cost_as_dict(contender.price),
+        "cost": cost_as_dict(contender.cost),
+        "seconds": contender.seconds,
+        "megapixels": contender.megapixels,
+        "cost_per_megapixel": cost_as_dict(each),
+    }

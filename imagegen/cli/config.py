@@ -1,0 +1,143 @@
+"""`imagegen config`: write a file of settings, show what counts, check the files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from attrs import asdict
+
+from imagegen.cli import exit_codes
+from imagegen.cli.columns import columns
+from imagegen.cli.options import config_options, json_option
+from imagegen.cli.report import Speaker, dumps, echo
+from imagegen.client.base import TIMEOUT
+from imagegen.config import places
+from imagegen.config.faults import Fault
+from imagegen.config.loading import Examination, examined
+from imagegen.config.settings import Settings
+from imagegen.config.showing import Row, rows
+from imagegen.config.template import template
+from imagegen.errors import ConfigurationError
+from imagegen.redaction import printable
+
+_WRONG = 2
+
+
+@click.group()
+def command() -> None:
+    """Write, show or check the configuration."""
+
+
+@command.command()
+@click.option(
+    "--config",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write; your own imagegen.toml by default.",
+)
+def init(config: Path | None) -> None:
+    """Write a file of settings, all of them switched off, and print its path."""
+    raise SystemExit(_told(False, _init, config or places.user_config()))  # noqa: FBT003 - there is no --json
+
+
+@command.command()
+@config_options
+@json_option
+def show(*, as_json: bool, config: Path | None, profile: str | None) -> None:
+    """Show the settings that count here and where each comes from, but no key."""
+    raise SystemExit(_told(as_json, _show, config, profile, as_json))
+
+
+@command.command()
+@config_options
+@json_option
+def check(*, as_json: bool, config: Path | None, profile: str | None) -> None:
+    """List every fault of the files that count here. Exit status: 0 none, 2 any."""
+    raise SystemExit(_told(as_json, _check, config, profile, as_json))
+
+
+def _told(as_json: bool, run: Callable[..., int], *arguments: Any) -> int:  # noqa: FBT001 - passed on
+    try:
+        return run(*arguments)
+    except ConfigurationError as error:
+        Speaker(as_json=as_json).failed(error)
+        return exit_codes.exit_code(error)
+
+
+def _init(path: Path) -> int:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor
+            file.write(template())
+    except (OSError, ValueError) as error:
+        if os.path.lexists(path):
+            raise ConfigurationError(
+                f"{str(path)!r} exists, and is not overwritten",
+                advice="Edit it, or name another with --config",
+            ) from None
+        raise ConfigurationError(
+            f"{str(path)!r} cannot be written: {error}", advice="Name another with --config"
+        ) from error
+    echo(printable(str(path)))
+    return exit_codes.OK
+
+
+def _examined(config: Path | None, profile: str | None) -> Examination:
+    return examined(config, profile=profile, environ=os.environ)
+
+
+def _show(config: Path | None, profile: str | None, as_json: bool) -> int:  # noqa: FBT001 - an option
+    found = _examined(config, profile)
+    if found.faults:
+        raise found.faults[0].error(more=len(found.faults) - 1)
+    lines, settings = rows(found, os.environ, TIMEOUT), found.settings
+    if as_json:
+        echo(dumps({**_about(settings), "settings": [asdict(row) for row in lines]}))
+    else:
+        echo(_table(settings, lines))
+    return exit_codes.OK
+
+
+def _table(settings: Settings, lines: Sequence[Row]) -> str:
+    files = [f"file: {printable(str(file))}" for file in settings.files] or ["no file"]
+    profile = [f"profile: {printable(settings.profile)}"] if settings.profile else []
+    cells = [(row.key, row.value, row.source) for row in lines]
+    table = columns(("setting", "value", "from"), cells)
+    return "\n".join([*files, *profile, "", table, *_warned(settings)])
+
+
+def _check(config: Path | None, profile: str | None, as_json: bool) -> int:  # noqa: FBT001 - an option
+    found = _examined(config, profile)
+    if as_json:
+        echo(dumps({**_about(found.settings), "faults": [_fault(f) for f in found.faults]}))
+    else:
+        read = [f"{printable(str(file))}: read" for file in found.settings.files] or ["no file"]
+        faults = [str(fault) for fault in found.faults]
+        echo("\n".join([*(faults or read), *_warned(found.settings)]))
+    return _WRONG if found.faults else exit_codes.OK
+
+
+def _fault(fault: Fault) -> dict[str, Any]:
+    return {**asdict(fault), "file": str(fault.file)}
+
+
+def _about(settings: Settings) -> dict[str, Any]:
+    return {
+        "files": [str(file) for file in settings.files],
+        "profile": settings.profile,
+        "warnings": _warnings(settings),
+    }
+
+
+def _warnings(settings: Settings) -> list[str]:
+    """Beside those of the files, what is wrong with a backend: it matters when that is used."""
+    unusable = [each for each in settings.backends.values() if isinstance(each, ConfigurationError)]
+    return [*settings.warnings, *map(str, unusable)]
+
+
+def _warned(settings: Settings) -> list[str]:
+    return [f"warning: {printable(words)}" for words in _warnings(settings)]

@@ -1,0 +1,200 @@
+"""What can be found out on this machine: versions, configuration, prices, the ledger."""
+
+from __future__ import annotations
+
+import platform
+import re
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from decimal import Decimal
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imagegen.capabilities import capabilities
+from imagegen.cli.columns import counted
+from imagegen.cli.doctor.findings import Finding, of_error
+from imagegen.cli.prices import known_prices
+from imagegen.client.models import Models
+from imagegen.config.loading import Examination
+from imagegen.config.places import usual_ledger
+from imagegen.errors import ImageGenError
+from imagegen.ledger import Budget, Ledger
+from imagegen.pricing import OLD_AFTER
+
+if TYPE_CHECKING:
+    from imagegen.config.settings import Settings
+
+CORE = ("httpx", "attrs", "cattrs")
+LEAST_DISK = 100 * 2**20
+"""Bytes; a ledger takes a kilobyte or two for each purchase, a picture some hundred."""
+
+_EXTRA = re.compile(r"""^([A-Za-z0-9._-]+).*;\s*extra\s*==\s*['"]([A-Za-z0-9_-]+)['"]""")
+
+
+def versions() -> Iterator[Finding]:
+    """Python, imagegen, the libraries under it, and which extras are complete."""
+    known = [f"Python {platform.python_version()}"]
+    known += [f"{name} {version(name)}" for name in ("imagegen", *CORE)]
+    yield Finding("ok", "versions", ", ".join(known))
+    extras = _extras()
+    there = [name for name, missing in extras.items() if not missing]
+    words = f"installed: {', '.join(there) or 'none'}"
+    absent = [name for name, missing in extras.items() if missing]
+    if absent:
+        words += f"; not, or not whole: {', '.join(absent)}"
+    yield Finding("ok", "extras", words)
+
+
+def _extras() -> dict[str, list[str]]:
+    """The extras that the package declares, with what is missing of each."""
+    extras = dict[str, list[str]]()
+    for requirement in requires("imagegen") or ():
+        match = _EXTRA.match(requirement)
+        if match and match[1] != "imagegen":
+            missing = extras.setdefault(match[2], [])
+            missing += [] if _is_installed(match[1]) else [match[1]]
+    return extras
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        version(name)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+def configuration(found: Examination) -> Iterator[Finding]:
+    """Which files were read, what is wrong with them, and what they warn of."""
+    files = ", ".join(map(str, found.settings.files))
+    if not found.faults:
+        yield Finding("ok", "configuration", files or "no file; the environment alone")
+    for fault in found.faults:
+        words = f"{fault.where}: {fault.problem}"
+        yield Finding("fail", "configuration", words, fault.fix, configuration=True)
+    for warning in found.settings.warnings:
+        words, _, fix = warning.partition(". ")
+        yield Finding("warn", "configuration", words, fix or "See docs/configuration.md")
+
+
+def model(settings: Settings) -> Iterator[Finding]:
+    """Whether the default model, or every model of the default route, is one."""
+    default = settings.defaults.model
+    if default is None:
+        yield Finding("skip", "default model", "none is set; --model names one")
+        return
+    lookup = Models(settings.backends, settings.routes, default)
+    try:
+        names = lookup.listed(None)
+        for name in names:
+            capabilities(*lookup.found(name))
+    except ImageGenError as error:
+        yield of_error("fail", "default model", error, configuration=True)
+        return
+    yield Finding("ok", "default model", ", then ".join(names))
+
+
+def prices(settings: Settings) -> Iterator[Finding]:
+    """Whether the prices of the models that are meant are known, and of late."""
+    try:
+        known = known_prices(settings)
+    except ImageGenError as error:
+        yield of_error("fail", "prices", error, configuration=True)
+        return
+    today = datetime.now(UTC).date()
+    old = [each.model for each in known if each.is_old(today)]
+    unknown = [each.model for each in known if each.price is None]
+    if old:
+        words = f"older than {OLD_AFTER.days} days: {', '.join(old)}"
+        yield Finding("warn", "prices", words, "imagegen prices --refresh asks for today's")
+    if unknown:
+        fix = "State yours as [[prices]] in imagegen.toml; budgets refuse the unknown"
+        yield Finding("warn", "prices", f"unknown: {', '.join(unknown)}", fix)
+    if not old and not unknown:
+        yield Finding("ok", "prices", f"known for {counted(len(known), 'model')}")
+
+
+def ledger(settings: Settings) -> Iterator[Finding]:
+    """Whether the ledger is whole, what is open on it, and what its budget leaves."""
+    if settings.ledger == "off":
+        yield Finding("skip", "ledger", "switched off")
+        return
+    place = settings.ledger or usual_ledger()
+    try:
+        yield from _disk(place)
+        if place.exists():
+            yield from _kept(place, settings.budget)
+        else:
+            yield Finding("skip", "ledger", f"none yet; the first purchase makes {place}")
+    except ImageGenError as error:
+        yield of_error("fail", "ledger", error)
+    except OSError as error:
+        words = f"{place}: {error.strerror}"
+        yield Finding("fail", "ledger", words, "Name another with --ledger or IMAGEGEN_LEDGER")
+
+
+def _kept(place: Path, budget: Budget | None) -> Iterator[Finding]:
+    damage = _damage(place)
+    if damage:
+        yield _damaged(place, damage)
+        return
+    with Ledger(place) as book:
+        yield Finding("ok", "ledger", f"{place} is whole")
+        yield from _entries(book)
+        if budget:
+            yield _budget(book, budget)
+
+
+def _disk(place: Path) -> Iterator[Finding]:
+    whole = place.absolute()
+    folder = next(each for each in (whole, *whole.parents) if each.exists())
+    free = shutil.disk_usage(folder).free
+    words = f"{free / 2**20:,.0f} MiB free in {folder}"
+    if free < LEAST_DISK:
+        yield Finding("warn", "disk", words, "Make room: what is paid for must be written down")
+    else:
+        yield Finding("ok", "disk", words)
+
+
+def _damage(place: Path) -> str:
+    """What SQLite finds wrong with the file; empty for nothing. It is opened to be read only."""
+    try:
+        uri = f"{place.absolute().as_uri()}?mode=ro"
+        with closing(sqlite3.connect(uri, uri=True, timeout=5)) as connection:
+            (first,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.Error as error:
+        return str(error)
+    return "" if first == "ok" else str(first)
+
+
+def _damaged(place: Path, damage: str) -> Finding:
+    fix = "Move it away with its -wal and -shm files: what was paid for is then to be looked up "
+    return Finding("fail", "ledger", f"{place}: {damage}", f"{fix}at the providers by hand")
+
+
+def _entries(book: Ledger) -> Iterator[Finding]:
+    entries = book.entries("intent", "submitted", "unknown").result()
+    unknown = sum(entry.state == "unknown" for entry in entries)
+    if unknown:
+        words = f"{counted(unknown, 'submission')} of which nobody knows whether it was accepted"
+        yield Finding("warn", "open", words, "imagegen jobs list shows, jobs reconcile looks up")
+    elif entries:
+        words = f"{counted(len(entries), 'submission')} under way"
+        yield Finding("warn", "open", words, "imagegen jobs list shows, jobs resume collects")
+    else:
+        yield Finding("ok", "open", "nothing")
+
+
+def _budget(book: Ledger, budget: Budget) -> Finding:
+    today = datetime.now(UTC).date()
+    account = book.spend(today if budget.per == "day" else None).result()
+    ours = [line for line in account if line.currency == budget.currency]
+    held = sum((line.spent + line.open for line in ours), Decimal(0))
+    words = f"{budget.amount - held:f} {budget.currency} left of {budget}"
+    if held < budget.amount:
+        return Finding("ok", "budget", words)
+    return Finding("warn", "budget", words, "Raise it in the configuration, or wait for its period")

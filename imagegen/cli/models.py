@@ -1,0 +1,128 @@
+"""`imagegen models`: which models there are, what they can do and what they cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+from attrs import asdict
+
+from imagegen import backends
+from imagegen.backends.base import Backend
+from imagegen.capabilities import RATIOS, Capabilities, capabilities
+from imagegen.cli import exit_codes
+from imagegen.cli.columns import columns
+from imagegen.cli.options import json_option
+from imagegen.cli.prices import priced
+from imagegen.cli.report import Speaker, dumps, echo
+from imagegen.errors import ImageGenError
+from imagegen.redaction import printable
+
+_HEADS = ("model", "sizes", "ratios", "n", "seed", "references", "price")
+_USUAL = "image-01"
+
+
+@click.command()
+@click.argument("search", default="")
+@click.option("--provider", metavar="NAME", help="Of this provider only.")
+@click.option("--all", "everything", is_flag=True, help="Show every model that is known.")
+@json_option
+def command(**options: Any) -> None:
+    """Show models whose id holds SEARCH: what they can be asked for and what they cost.
+
+    Without SEARCH, the image-01 models and the default one of each provider. Sizes are in pixels,
+    n is how many pictures one submission makes; more are split.
+    """
+    raise SystemExit(run(**options))
+
+
+def run(*, search: str, provider: str | None, everything: bool, as_json: bool) -> int:
+    """Print the models, and return the exit status."""
+    say = Speaker(as_json=as_json)
+    try:
+        several = [backends.load(name)() for name in ([provider] if provider else backends.names())]
+        known = [(backend, model) for backend in several for model in backend.models()]
+        wanted = [
+            (backend, model)
+            for backend, model in known
+            if _is_wanted(backend, model, search, everything=everything)
+        ]
+        found = [capabilities(backend, model) for backend, model in wanted]
+    except ImageGenError as error:
+        say.failed(error)
+        return exit_codes.exit_code(error)
+    if as_json:
+        echo(dumps({"models": [_as_dict(each) for each in found]}))
+        return exit_codes.OK
+    if found:
+        echo(columns(_HEADS, [_row(each) for each in found]))
+    _advise(search, len(known) - len(found), found)
+    return exit_codes.OK
+
+
+def _is_wanted(backend: Backend, model: str, search: str, *, everything: bool) -> bool:
+    if search:
+        return search.lower() in f"{backend.name}:{model}".lower()
+    return everything or _USUAL in model or model == backend.default_model
+
+
+def _advise(search: str, others: int, found: Sequence[Capabilities]) -> None:
+    """Say what else there is; not among the results, which may be piped."""
+    if search and not found:
+        words = f"no model has {search!r} in its id"
+        click.echo(f"imagegen: {printable(words)}; see imagegen models --all", err=True)
+    elif not search and others:
+        click.echo(f"imagegen: {others} more with --all", err=True)
+
+
+def _row(found: Capabilities) -> tuple[object, ...]:
+    return (
+        f"{found.provider}:{found.model}",
+        sizes(found),
+        ratios(found),
+        pictures(found),
+        "yes" if found.seed else None,
+        references(found),
+        priced(found.price),
+    )
+
+
+def sizes(found: Capabilities) -> str | None:
+    """Say which pixels can be asked for; None for none."""
+    if found.free_sizes:
+        return str(found.free_sizes)
+    if len(found.sizes) > 3:
+        return f"{len(found.sizes)} sizes"
+    return ", ".join(map(str, found.sizes)) or None
+
+
+def ratios(found: Capabilities) -> str | None:
+    """Say which aspect ratios can be asked for; None for none."""
+    return "any" if found.ratios == RATIOS else " ".join(found.ratios) or None
+
+
+def pictures(found: Capabilities) -> str:
+    """Say how many pictures one submission makes."""
+    if found.fewest_images == found.most_images:
+        return str(found.most_images)
+    return f"{found.fewest_images}–{found.most_images}"
+
+
+def references(found: Capabilities) -> str | None:
+    """Say which pictures can be given; None for none."""
+    kinds = [kind for kind in ("character", "source") if getattr(found, kind)]
+    if not kinds:
+        return None
+    many = f" ×{found.most_references}" if found.most_references > 1 else ""
+    return f"{' or '.join(kinds)}{many}{', needed' if found.needs_reference else ''}"
+
+
+def _as_dict(found: Capabilities) -> dict[str, Any]:
+    """One model of the object that `--json` prints; an interface, documented in docs/models.md."""
+    return {
+        **asdict(found, recurse=False),
+        "free_sizes": found.free_sizes and asdict(found.free_sizes),
+        "sizes": [str(size) for size in found.sizes],
+        "price": found.price and asdict(found.price),
+    }

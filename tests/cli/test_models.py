@@ -1,0 +1,115 @@
+"""`imagegen models`: what there is and what it can do."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from imagegen import ImageRequest, WaveSpeed
+from imagegen.cli.commands import imagegen
+
+PAGE = (Path(__file__).parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
+
+
+def models(*arguments: str) -> Result:
+    return CliRunner().invoke(imagegen, ["models", *arguments])
+
+
+def listed(*arguments: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(models(*arguments, "--json").stdout)["models"]
+    return found
+
+
+def names(result: Result) -> list[str]:
+    return [line.split()[0] for line in result.stdout.splitlines()[1:]]
+
+
+def test_the_image_01_models_of_each_provider_are_shown_first() -> None:
+    result = models()
+    assert result.exit_code == 0
+    assert names(result) == [
+        "minimax:image-01",
+        "minimax:image-01-live",
+        "wavespeed:minimax/image-01",
+        "wavespeed:minimax/image-01/image-to-image",
+        "wavespeed:minimax/image-01/text-to-image",
+    ]
+    assert re.fullmatch(r"imagegen: [0-9]{3} more with --all\n", result.stderr)
+    line = result.stdout.splitlines()[1].split("  ")
+    cells = [cell.strip() for cell in line if cell.strip()]
+    assert cells == [
+        "minimax:image-01",
+        "512–2048 by 8",
+        "1:1 16:9 4:3 3:2 2:3 3:4 9:16 21:9",
+        "1–9",
+        "yes",
+        "character",
+        "0.0035 USD per image",
+    ]
+
+
+def test_a_search_finds_every_model_with_it_in_its_id() -> None:
+    result = models("SeeDream-v4/")
+    assert names(result) == [
+        "wavespeed:bytedance/seedream-v4/edit",
+        "wavespeed:bytedance/seedream-v4/edit-sequential",
+        "wavespeed:bytedance/seedream-v4/sequential",
+    ]
+    assert "source ×10, needed" in result.stdout
+    assert result.stderr == ""
+
+
+def test_all_shows_every_model_that_is_known() -> None:
+    result = models("--all")
+    assert len(names(result)) == len(WaveSpeed().models()) + 2
+    assert result.stderr == ""
+    assert "any" in result.stdout
+    assert "7 sizes" in result.stdout
+
+
+def test_one_provider_can_be_asked_for() -> None:
+    assert names(models("--provider", "minimax")) == ["minimax:image-01", "minimax:image-01-live"]
+    wrong = models("--provider", "nobody")
+    assert wrong.exit_code == 2
+    assert "Installed are minimax, wavespeed" in wrong.stderr
+
+
+def test_nothing_found_is_said_and_moves_no_cursor() -> None:
+    result = models("no\x1b[2Jsuch")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "see imagegen models --all" in result.stderr
+    assert "\x1b" not in result.stderr
+    assert listed("no-such") == []
+
+
+def test_an_unknown_price_is_unknown_and_never_0() -> None:
+    (live,) = [each for each in listed() if each["model"] == "image-01-live"]
+    assert live["price"] is None
+    assert "unknown" in models("image-01-live").stdout
+    assert all(
+        each["price"] is None or float(each["price"]["amount"]) > 0 for each in listed("--all")
+    )
+
+
+def test_the_models_are_json_as_documented() -> None:
+    blocks = map(json.loads, re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL))
+    (documented,) = next(block["models"] for block in blocks if "models" in block)
+    ours = listed()[0]
+    assert {key: type(value) for key, value in ours.items()} == {
+        key: type(value) for key, value in documented.items()
+    }
+    for name in ("price", "free_sizes"):
+        assert ours[name].keys() == documented[name].keys()
+
+
+@pytest.mark.parametrize("model", ["minimax/image-01", "bytedance/seedream-v4"])
+def test_what_is_shown_is_the_price_that_a_purchase_reserves(model: str) -> None:
+    (shown,) = [each for each in listed(model) if each["model"] == model]
+    price = WaveSpeed().price(model, ImageRequest("a fox"))
+    assert price is not None
+    assert shown["price"]["amount"] == str(price.amount)
