@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -37,7 +38,18 @@ class ShellParser(CodeBlockParser):
         assert done.returncode == 0, done.stderr
 
 
-EXAMPLES = Sybil(parsers=[PythonCodeBlockParser(), ShellParser()])
+class FileParser(CodeBlockParser):
+    """A `toml` block that begins with the name of a file becomes that file."""
+
+    language = "toml"
+
+    def evaluate(self, example: Example) -> None:
+        name = re.match(r"# (\w+\.toml)\n", str(example.parsed))
+        if name:
+            Path(name[1]).write_text(str(example.parsed), encoding="utf-8")
+
+
+EXAMPLES = Sybil(parsers=[PythonCodeBlockParser(), ShellParser(), FileParser()])
 
 
 @pytest.fixture
@@ -48,6 +60,7 @@ def provider(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             monkeypatch.setenv(variable, origin)
         for variable in ("MINIMAX_API_KEY", "WAVESPEED_API_KEY"):
             monkeypatch.setenv(variable, "made-up")
+        monkeypatch.delenv("IMAGEGEN_LEDGER")
         scripts = str(Path(sys.executable).parent)
         monkeypatch.setenv("PATH", scripts + os.pathsep + os.environ["PATH"])
         monkeypatch.chdir(tmp_path)
