@@ -191,7 +191,7 @@ class Kit:
 
 @pytest.fixture(autouse=True)
 def no_keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No test reads a key, host or setting of the machine that it runs on, nor writes its ledger."""
+    """No test reads a key, host or setting of this machine, nor writes its ledger."""
     for variable in (*VARIABLES, "IMAGEGEN_CONFIG", "IMAGEGEN_PROFILE"):
         monkeypatch.delenv(variable, raising=False)
     for variable in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):

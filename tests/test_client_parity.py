@@ -14,7 +14,18 @@ import pytest
 import imagegen
 from imagegen import AsyncClient, Budget, Client, Generation, ImageRequest, Job, Ledger
 
-VERBS = ["generate", "submit", "compare", "check", "current_prices", "result", "reconcile", "fetch", "save", "close"]
+VERBS = [
+    "generate",
+    "submit",
+    "compare",
+    "result",
+    "reconcile",
+    "check",
+    "current_prices",
+    "fetch",
+    "save",
+    "close",
+]
 AT_ONCE = ["plan", "health", "from_config", "from_settings"]
 
 

@@ -16,7 +16,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "generate": "Make pictures from PROMPT and save them.",
         "plan": "Say what each model would be sent and cost; nothing is sent.",
         "compare": "Make the same pictures with several models, side by side.",
-        "models": "Show models whose id holds SEARCH: what they can be asked for and what they cost.",
+        "models": "Show models: what each can be asked for, and what it costs.",
         "prices": "Show what models cost, since when and according to whom.",
         "jobs": "Show and finish what was paid for and is still open on the ledger.",
         "spend": "Add up what was spent, by day, model and currency.",
