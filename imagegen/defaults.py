@@ -15,6 +15,11 @@ from imagegen.orders import amount
 from imagegen.redaction import brief
 from imagegen.routing import Route
 
+TIMEOUT = 300.0
+"""Seconds that a call may take where nobody says otherwise."""
+LONGEST_TIMEOUT = 7 * 86_400
+"""Seconds that a call may take at most."""
+
 
 def _is(*kinds: type) -> Callable[[object, Attribute[Any], object], None]:
     def check(_: object, attribute: Attribute[Any], value: object) -> None:

@@ -48,7 +48,7 @@ BENEATH_BACKENDS = {
     "backends",
 }
 KNOW_HTTP = ("drivers.py", "net.py", "resolver.py", "sandbox/")
-MAY_IMPORT_CLIENT = ("config.py", "cli/", "sandbox/", "testing.py")
+MAY_IMPORT_CLIENT = ("cli/", "sandbox/", "testing.py")
 
 
 @frozen

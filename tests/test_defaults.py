@@ -204,6 +204,13 @@ def test_a_budget_counts_what_earlier_clients_spent(folder: Path) -> None:
         client.generate("a fox")
 
 
+def test_a_budget_of_the_configuration_is_not_counted_on_nothing(folder: Path) -> None:
+    (folder / "own.toml").write_text('[budget]\namount = "0.005"\n[ledger]\npath = "l.db"\n')
+    with pytest.raises(ConfigurationError, match="needs a ledger") as caught:
+        Client.from_config("own.toml", ledger=None)
+    assert caught.value.field == "ledger"
+
+
 def test_a_ledger_is_closed_if_the_client_cannot_be_made(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

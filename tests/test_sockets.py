@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from imagegen import ImageRequest, MiniMax, WaveSpeed
-from imagegen.client.arguments import LONGEST_TIMEOUT
+from imagegen.defaults import LONGEST_TIMEOUT
 from imagegen.errors import ImageGenError, SubmissionUnknownError, TransportError
 from imagegen.sandbox import Fault, Sandbox
 

@@ -32,8 +32,8 @@ from imagegen.cli.progress import Bar, display
 from imagegen.cli.report import SANDBOX_WORDS, Speaker, cost_as_dict, dumps, echo, made_as_dict
 from imagegen.cli.setup import Setup
 from imagegen.cli.wanted import Wanted
-from imagegen.client.base import TIMEOUT
 from imagegen.comparison import Comparison, Contender
+from imagegen.defaults import TIMEOUT
 from imagegen.errors import ConfigurationError, ImageGenError
 from imagegen.files import require_writable, write_whole
 from imagegen.redaction import printable

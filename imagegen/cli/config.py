@@ -14,13 +14,13 @@ from imagegen.cli import exit_codes
 from imagegen.cli.columns import columns
 from imagegen.cli.options import config_options, json_option
 from imagegen.cli.report import Speaker, dumps, echo
-from imagegen.client.base import TIMEOUT
 from imagegen.config import places
 from imagegen.config.faults import Fault
 from imagegen.config.loading import Examination, examined
 from imagegen.config.settings import Settings
 from imagegen.config.showing import Row, rows
 from imagegen.config.template import template
+from imagegen.defaults import TIMEOUT
 from imagegen.errors import ConfigurationError
 from imagegen.redaction import printable
 

@@ -30,7 +30,7 @@ from imagegen.cli.progress import Bar, display
 from imagegen.cli.report import Speaker
 from imagegen.cli.setup import Setup
 from imagegen.cli.wanted import Wanted
-from imagegen.client.base import TIMEOUT
+from imagegen.defaults import TIMEOUT
 from imagegen.errors import ConfigurationError, ImageGenError
 from imagegen.files import require_writable
 from imagegen.routing import Route, Strategy

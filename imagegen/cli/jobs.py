@@ -32,7 +32,7 @@ from imagegen.cli.report import (
 )
 from imagegen.cli.setup import Setup
 from imagegen.client import Client
-from imagegen.client.base import TIMEOUT
+from imagegen.defaults import TIMEOUT
 from imagegen.errors import ImageGenError, InvalidRequestError, JobFailedError
 from imagegen.files import require_writable
 from imagegen.ledger import Entry, Ledger

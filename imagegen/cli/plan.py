@@ -48,7 +48,7 @@ def command(*, models: Sequence[str], as_json: bool, **options: Any) -> None:
     setup, wanted = Setup.taken_from(options), Wanted.taken_from(options)
     say = Speaker(as_json=as_json, sandbox=setup.sandbox)
     try:
-        with closing(setup.client(None)) as client:
+        with closing(setup.planner()) as client:
             plans = client.plan(
                 wanted.request(),
                 models or None,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from attrs import evolve
 
 from imagegen.client import Client
 from imagegen.config import load
@@ -75,6 +76,16 @@ class Setup:
 
         said = {"defaults": self.settings.defaults, "routes": self.settings.routes}
         return Sandbox(latency=SANDBOX_LATENCY).client(ledger=book, **said, **options)
+
+    def planner(self) -> Client:
+        """Make a client that is to buy nothing, and so needs neither ledger nor budget.
+
+        Raises:
+            ConfigurationError: the configuration is wrong.
+        """
+        if self.sandbox:
+            return self.client(None)
+        return Client.from_settings(evolve(self.settings, budget=None, ledger=None))
 
     def marked(self, option: bool | None) -> bool:  # noqa: FBT001 - the value of an option
         """Whether saved files are to say how they were made."""

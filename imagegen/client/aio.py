@@ -13,7 +13,6 @@ from imagegen.backends.base import Fit, Unsupported
 from imagegen.client.arguments import Money
 from imagegen.client.base import (
     SIDE_BY_SIDE,
-    TIMEOUT,
     USUAL,
     Backends,
     BaseClient,
@@ -21,7 +20,7 @@ from imagegen.client.base import (
 from imagegen.client.models import Model
 from imagegen.client.watch import Watch
 from imagegen.comparison import Comparison
-from imagegen.defaults import Defaults
+from imagegen.defaults import TIMEOUT, Defaults
 from imagegen.drivers import AsyncDriver, Clock, Tell
 from imagegen.errors import ImageGenError
 from imagegen.events import Event

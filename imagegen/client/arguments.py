@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
+from imagegen.defaults import LONGEST_TIMEOUT
 from imagegen.errors import ConfigurationError, InvalidRequestError
 from imagegen.redaction import brief, prompts_hidden
 from imagegen.request import ImageRequest
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-LONGEST_TIMEOUT = 7 * 86_400
 Money: TypeAlias = Decimal | str | float
 
 

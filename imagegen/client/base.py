@@ -23,7 +23,7 @@ from imagegen.client.arguments import (
 from imagegen.client.models import Model, Models
 from imagegen.comparison import Comparison, comparing
 from imagegen.config import configured, load
-from imagegen.defaults import Defaults
+from imagegen.defaults import TIMEOUT, Defaults
 from imagegen.download import fetched_image
 from imagegen.drivers import Account, Clock, Tell
 from imagegen.errors import ConfigurationError, ImageGenError, InvalidRequestError
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-TIMEOUT = 300.0
 SIDE_BY_SIDE = 32
 """Parts of one request that are under way at a time."""
 
@@ -124,6 +123,12 @@ class BaseClient:
             "routes": settings.routes,
             "timeout": settings.timeout or TIMEOUT,
         }
+        if settings.budget and options.get("ledger", settings.ledger) in (None, "off"):
+            raise ConfigurationError(
+                "the configuration's budget needs a ledger, and there is to be none",
+                advice="Let the client have one, or leave the budget out of the configuration",
+                field="ledger",
+            )
         own = "ledger" not in options and settings.ledger not in (None, "off")
         if own:
             said["ledger"] = opened_ledger(settings)

@@ -11,10 +11,9 @@ from typing import Any, NewType, get_args, get_origin
 
 from cattrs import Converter
 
+from imagegen.defaults import LONGEST_TIMEOUT
 from imagegen.errors import ConfigurationError
 
-LONGEST_TIMEOUT = 7 * 86_400
-"""Seconds that a client may wait."""
 LARGEST_NUMBER = 1e300
 Currency = NewType("Currency", str)
 """An ISO 4217 code."""

@@ -120,6 +120,16 @@ def test_a_budget_of_the_configuration_holds(run: Run, served: Sandbox, tmp_path
     assert len(served.submissions) == 1
 
 
+def test_a_budget_of_the_configuration_needs_a_ledger(
+    run: Run, served: Sandbox, tmp_path: Path
+) -> None:
+    (tmp_path / "own.toml").write_text('[budget]\namount = "0.005"\n[ledger]\npath = "l.db"\n')
+    result = run("a fox", *BOTH, "--config", "own.toml", "--ledger", "off")
+    assert result.exit_code == 2
+    assert "the configuration's budget needs a ledger" in result.stderr
+    assert served.submissions == []
+
+
 def test_purchases_are_on_the_ledger_and_collected(run: Run, tmp_path: Path) -> None:
     run("a fox", *BOTH, "--ledger", "ledger.db")
     with Ledger(tmp_path / "ledger.db") as ledger:

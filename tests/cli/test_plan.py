@@ -119,3 +119,10 @@ def test_the_sandbox_is_planned_too() -> None:
     (told,) = planned("a fox", "--model", MINIMAX, "--sandbox")
     assert told["missing_key"] is None
     assert told["url"].startswith("http://127.0.0.1")
+
+
+def test_a_plan_needs_no_ledger_and_makes_none(tmp_path: Path) -> None:
+    file = tmp_path / "own.toml"
+    file.write_text('[budget]\namount = "0.001"\n[ledger]\npath = "ledger.db"\n')
+    assert plan("a fox", "--model", MINIMAX, "--config", str(file)).exit_code == 0
+    assert not (tmp_path / "ledger.db").exists()

@@ -12,8 +12,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from imagegen import ConfigurationError
-from imagegen.client.arguments import LONGEST_TIMEOUT
-from imagegen.config import places, tables
+from imagegen.config import places
 from imagegen.config.prices import DEAREST, read_prices, write_prices
 from imagegen.ledger import money
 from imagegen.pricing import Price
@@ -120,4 +119,3 @@ def test_a_broken_file_of_refreshed_prices_is_a_warning(desk: Any) -> None:
 
 def test_a_bound_is_that_of_the_one_who_keeps_to_it() -> None:
     assert DEAREST == money.LARGEST
-    assert tables.LONGEST_TIMEOUT == LONGEST_TIMEOUT
