@@ -29,9 +29,9 @@ _USUAL = "image-01"
 @click.option("--all", "everything", is_flag=True, help="Show every model that is known.")
 @json_option
 def command(**options: Any) -> None:
-    """Show models whose id holds SEARCH: what they can be asked for and what they cost.
+    """Show models: what each can be asked for, and what it costs.
 
-    Without SEARCH, the image-01 models and the default one of each provider. Sizes are in pixels,
+    Those whose id holds SEARCH; without it, the image-01 models and the default one of each provider. Sizes are in pixels,
     n is how many pictures one submission makes; more are split.
     """
     raise SystemExit(run(**options))

@@ -129,6 +129,7 @@ def test_the_exit_status_says_why(  # noqa: PLR0917 - three parameters, two fixt
 
 
 def test_the_exit_status_for_time_names_the_job(run: Run, served: Sandbox) -> None:
+    served.inject(Fault("slow", seconds=30.0))
     result = run("a fox", "--model", MODELS[1], "--timeout", "0.3", **pointed_at(served))
     assert result.exit_code == 7
     assert served.submissions[0].id in result.stderr

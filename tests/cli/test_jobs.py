@@ -40,6 +40,7 @@ from imagegen.sandbox import Fault, Sandbox
 
 MINIMAX, WAVESPEED = "minimax:image-01", "wavespeed:minimax/image-01"
 LOST = Fault("drop", accepted=True)
+SLOW = Fault("slow", seconds=2.0)
 NEVER_THERE = Fault("http", status=504, shape="html")
 PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
 Run = Callable[..., Result]
@@ -68,10 +69,6 @@ def run(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ru
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
 
-    def quick(**options: Any) -> Client:
-        return Client([MiniMax(), WaveSpeed(first_poll=0.02)], **options)
-
-    monkeypatch.setattr("imagegen.cli.jobs.Client", quick)
     monkeypatch.setattr("imagegen.recovery.SETTLING", 0.0)
     return lambda *arguments: CliRunner().invoke(imagegen, arguments)
 
@@ -197,14 +194,16 @@ def test_without_a_ledger_there_is_nothing_to_show(
 
 
 def test_out_of_time_it_says_how_to_get_the_pictures(run: Run, sandbox: Sandbox) -> None:
-    result = run("generate", "a fox", "--model", WAVESPEED, "--timeout", "1")
+    sandbox.inject(SLOW)
+    result = run("generate", "a fox", "--model", WAVESPEED, "--timeout", "0.5")
     assert result.exit_code == 7
     assert sandbox.submissions[0].id in result.stderr
     assert result.stderr.endswith("The job may go on; run imagegen jobs resume\n")
 
 
-def test_the_advice_names_the_ledger_that_was_named(run: Run) -> None:
-    options = ("--timeout", "1", "--ledger", "my ledger.db")
+def test_the_advice_names_the_ledger_that_was_named(run: Run, sandbox: Sandbox) -> None:
+    sandbox.inject(SLOW, SLOW)
+    options = ("--timeout", "0.5", "--ledger", "my ledger.db")
     told = run("generate", "a fox", "--model", WAVESPEED, *options).stderr
     assert told.endswith("run imagegen jobs resume --ledger 'my ledger.db'\n")
     printed = json.loads(run("generate", "a", "--model", WAVESPEED, *options, "--json").stdout)
@@ -228,7 +227,8 @@ def test_an_unknown_outcome_says_how_to_look_it_up(
 
 
 def test_without_a_ledger_no_command_is_advised(run: Run, sandbox: Sandbox) -> None:
-    out_of_time = ("generate", "a fox", "--model", WAVESPEED, "--timeout", "1")
+    sandbox.inject(SLOW)
+    out_of_time = ("generate", "a fox", "--model", WAVESPEED, "--timeout", "0.5")
     told = run(*out_of_time, "--ledger", "off").stderr
     assert told.endswith("ask again with client.result(error.job) in Python\n")
     sandbox.inject(LOST)
