@@ -36,6 +36,7 @@ from imagegen.comparison import Comparison, Contender
 from imagegen.defaults import TIMEOUT
 from imagegen.errors import ConfigurationError, ImageGenError
 from imagegen.files import require_writable, write_whole
+from imagegen.planning import ModelPlan
 from imagegen.redaction import printable
 
 EPILOG = """--max-cost bounds all models together. Exit status: 0 every model made every picture;
@@ -100,6 +101,7 @@ class Compared:
 
     comparison: Comparison
     deliveries: Sequence[Delivery | None]
+    plans: Sequence[ModelPlan]
     html: Path | None
     sandbox: bool
 
@@ -126,6 +128,12 @@ class Compared:
         lines.append(columns(_HEADS, [_row(each) for each in self.comparison.contenders]))
         cost = self.comparison.cost
         lines.append(f"together: {_known(cost.amount, cost.currency)}")
+        lines += [
+            f"{plan.model}: note: {notice.message} ({notice.field})"
+            for plan in self.plans
+            for notice in plan.notices
+            if notice.field == "price"
+        ]
         for contender, delivery in self._pairs():
             lines += _notes(contender, delivery, say)
         if self.html:
@@ -164,7 +172,8 @@ def _compared(setup: Setup, wanted: Wanted, purchase: Purchase) -> Compared:
         display() as screen,
         closing(setup.client(book, on_event=screen.tell)) as client,
     ):
-        for plan in client.plan(request, purchase.models):
+        plans = client.plan(request, purchase.models)
+        for plan in plans:
             models = {plan.model, f"{plan.provider}:{plan.full_model}"}
             screen.add(Bar(plan.model, wanted.n, frozenset(models)))
         comparison = client.compare(
@@ -181,7 +190,7 @@ def _compared(setup: Setup, wanted: Wanted, purchase: Purchase) -> Compared:
         ]
     if purchase.html:
         write_whole(purchase.html, comparison.to_html().encode("utf-8"))
-    return Compared(comparison, saved, purchase.html, sandbox=setup.sandbox)
+    return Compared(comparison, saved, plans, purchase.html, sandbox=setup.sandbox)
 
 
 def _row(contender: Contender) -> tuple[object, ...]:

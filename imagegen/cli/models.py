@@ -31,8 +31,8 @@ _USUAL = "image-01"
 def command(**options: Any) -> None:
     """Show models: what each can be asked for, and what it costs.
 
-    Those whose id holds SEARCH; without it, the image-01 models and the default one of each provider. Sizes are in pixels,
-    n is how many pictures one submission makes; more are split.
+    Those whose id holds SEARCH; without it, the image-01 models and the default one of each
+    provider. Sizes are in pixels, n is how many pictures one submission makes; more are split.
     """
     raise SystemExit(run(**options))
 

@@ -10,4 +10,6 @@ from imagegen.backends.wavespeed import WaveSpeed
 @pytest.fixture(autouse=True)
 def quick_polls(monkeypatch: pytest.MonkeyPatch) -> None:
     """Poll WaveSpeedAI sooner than by default, where nothing else is said."""
-    monkeypatch.setitem(WaveSpeed.__init__.__kwdefaults__, "first_poll", 0.05)
+    defaults = WaveSpeed.__init__.__kwdefaults__
+    assert defaults
+    monkeypatch.setitem(defaults, "first_poll", 0.05)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,7 @@ def test_pictures_of_every_model_are_saved_and_counted(run: Run, tmp_path: Path)
     assert lines[2].split()[:4] == [WAVESPEED, "1", "0.0035", "USD"]
     assert lines[1].endswith("0.26        0.013351 USD")
     assert lines[3] == "together: 0.007 USD"
+    assert re.search(rf"^{WAVESPEED}: note: its price is of 2026-03-13, \d+ days ago", lines[4])
     saved = sorted((tmp_path / "out").iterdir())
     assert [path.name.partition("-")[0] for path in saved] == ["minimax", "wavespeed"]
     for path in saved:
