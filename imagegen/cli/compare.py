@@ -34,7 +34,7 @@ from imagegen.cli.setup import Setup
 from imagegen.cli.wanted import Wanted
 from imagegen.comparison import Comparison, Contender
 from imagegen.defaults import TIMEOUT
-from imagegen.errors import ConfigurationError, ImageGenError
+from imagegen.errors import ConfigurationError
 from imagegen.files import require_writable, write_whole
 from imagegen.planning import ModelPlan
 from imagegen.redaction import printable
@@ -80,15 +80,9 @@ def command(*, as_json: bool, **options: Any) -> None:
     """Make the same pictures with several models, side by side."""
     setup, wanted = Setup.taken_from(options), Wanted.taken_from(options)
     say = Speaker(as_json=as_json, sandbox=setup.sandbox)
-    try:
+    with say.explaining():
         say.on_ledger = setup.again
         compared = _compared(setup, wanted, Purchase(**options))
-    except ImageGenError as error:
-        say.failed(error)
-        raise SystemExit(exit_codes.exit_code(error)) from None
-    except KeyboardInterrupt as interruption:
-        say.interrupted(interruption)
-        raise SystemExit(exit_codes.INTERRUPTED) from None
     echo(compared.as_json(say) if as_json else "\n".join(compared.as_lines(say)))
     for problem in compared.problems:
         say.unsaved(problem)

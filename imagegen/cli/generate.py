@@ -12,7 +12,6 @@ import click
 from attrs import frozen
 
 from imagegen.buying import OnUnknown
-from imagegen.cli import exit_codes
 from imagegen.cli.delivery import Delivery, Saving, deliver
 from imagegen.cli.options import (
     config_options,
@@ -31,7 +30,7 @@ from imagegen.cli.report import Speaker
 from imagegen.cli.setup import Setup
 from imagegen.cli.wanted import Wanted
 from imagegen.defaults import TIMEOUT
-from imagegen.errors import ConfigurationError, ImageGenError
+from imagegen.errors import ConfigurationError
 from imagegen.files import require_writable
 from imagegen.routing import Route, Strategy
 
@@ -107,15 +106,9 @@ def command(*, as_json: bool, **options: Any) -> None:
     """Make pictures from PROMPT and save them."""
     setup, wanted = Setup.taken_from(options), Wanted.taken_from(options)
     say = Speaker(as_json=as_json, sandbox=setup.sandbox)
-    try:
+    with say.explaining():
         say.on_ledger = setup.again
         delivery = _made(setup, wanted, Purchase(**options))
-    except ImageGenError as error:
-        say.failed(error)
-        raise SystemExit(exit_codes.exit_code(error)) from None
-    except KeyboardInterrupt as interruption:
-        say.interrupted(interruption)
-        raise SystemExit(exit_codes.INTERRUPTED) from None
     say.made(delivery)
     raise SystemExit(delivery.status)
 

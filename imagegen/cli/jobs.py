@@ -33,7 +33,7 @@ from imagegen.cli.report import (
 from imagegen.cli.setup import Setup
 from imagegen.client import Client
 from imagegen.defaults import TIMEOUT
-from imagegen.errors import ImageGenError, InvalidRequestError, JobFailedError
+from imagegen.errors import InvalidRequestError, JobFailedError
 from imagegen.files import require_writable
 from imagegen.ledger import Entry, Ledger
 from imagegen.recovery import Reconciliation
@@ -61,13 +61,9 @@ def command() -> None:
 def show(*, everything: bool, as_json: bool, **options: Any) -> None:
     """List what is open: under way, unknown or not saved."""
     setup, say = Setup.taken_from(options), Speaker(as_json=as_json)
-    try:
-        with setup.required_ledger() as book:
-            book.abandoned().result()
-            entries = book.entries().result()
-    except ImageGenError as error:
-        say.failed(error)
-        raise SystemExit(exit_codes.exit_code(error)) from None
+    with say.explaining(), setup.required_ledger() as book:
+        book.abandoned().result()
+        entries = book.entries().result()
     listed = [entry for entry in entries if everything or _is_open(entry)]
     if as_json:
         echo(dumps({"entries": [_entry(entry) for entry in listed]}))
@@ -87,7 +83,7 @@ def _finishing(function: Callable[..., None]) -> Callable[..., None]:
 @_finishing
 def resume(**options: Any) -> None:
     """Wait for what is open, save it, list what is unknown."""
-    raise SystemExit(_finish(Setup.taken_from(options), look_up=False, **options))
+    _finish(Setup.taken_from(options), look_up=False, **options)
 
 
 @command.command(epilog=EPILOG)
@@ -98,7 +94,7 @@ def reconcile(**options: Any) -> None:
     WaveSpeedAI has a list of what it accepted; MiniMax has none. Ten seconds are allowed for the
     list to show what is new.
     """
-    raise SystemExit(_finish(Setup.taken_from(options), look_up=True, **options))
+    _finish(Setup.taken_from(options), look_up=True, **options)
 
 
 def _finish(
@@ -109,10 +105,10 @@ def _finish(
     timeout: float | None,
     provenance: bool | None,
     as_json: bool,
-) -> int:
-    """Collect what is open, save it, say what came of it, and return the exit status."""
+) -> None:
+    """Collect what is open, save it, say what came of it, and end the command."""
     say = Speaker(as_json=as_json)
-    try:
+    with say.explaining():
         say.on_ledger = setup.again
         require_writable(out)
         seconds = timeout or setup.settings.timeout or TIMEOUT
@@ -120,18 +116,12 @@ def _finish(
         with setup.required_ledger() as book, closing(setup.client(book)) as client:
             report = client.reconcile(look_up=look_up, timeout=seconds)
             finished = Finished(report, _delivered(client, book, report.generations, saving))
-    except ImageGenError as error:
-        say.failed(error)
-        return exit_codes.exit_code(error)
-    except KeyboardInterrupt as interruption:
-        say.interrupted(interruption)
-        return exit_codes.INTERRUPTED
     echo(dumps(finished.as_dict(say)) if as_json else "\n".join(finished.as_lines(say)))
     if finished.problem:
         say.unsaved(finished.problem)
     if report.unknown and not look_up and not as_json:
         _advise(report.unknown, setup.again or "")
-    return finished.status
+    raise SystemExit(finished.status)
 
 
 def _delivered(
@@ -162,12 +152,8 @@ def close(*, entry: str, paid: bool, as_json: bool, **options: Any) -> None:
     longer held against a budget.
     """
     say = Speaker(as_json=as_json)
-    try:
-        with Setup.taken_from(options).required_ledger() as book:
-            closed = _closed(book, entry, paid=paid)
-    except ImageGenError as error:
-        say.failed(error)
-        raise SystemExit(exit_codes.exit_code(error)) from None
+    with say.explaining(), Setup.taken_from(options).required_ledger() as book:
+        closed = _closed(book, entry, paid=paid)
     echo(dumps({"entries": [_entry(closed)]}) if as_json else f"closed: {_named(closed)}")
 
 

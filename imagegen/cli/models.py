@@ -11,12 +11,10 @@ from attrs import asdict
 from imagegen import backends
 from imagegen.backends.base import Backend
 from imagegen.capabilities import RATIOS, Capabilities, capabilities
-from imagegen.cli import exit_codes
 from imagegen.cli.columns import columns
 from imagegen.cli.options import json_option
 from imagegen.cli.prices import priced
 from imagegen.cli.report import Speaker, dumps, echo
-from imagegen.errors import ImageGenError
 from imagegen.redaction import printable
 
 _HEADS = ("model", "sizes", "ratios", "n", "seed", "references", "price")
@@ -34,13 +32,13 @@ def command(**options: Any) -> None:
     Those whose id holds SEARCH; without it, the image-01 models and the default one of each
     provider. Sizes are in pixels, n is how many pictures one submission makes; more are split.
     """
-    raise SystemExit(run(**options))
+    run(**options)
 
 
-def run(*, search: str, provider: str | None, everything: bool, as_json: bool) -> int:
-    """Print the models, and return the exit status."""
+def run(*, search: str, provider: str | None, everything: bool, as_json: bool) -> None:
+    """Print the models."""
     say = Speaker(as_json=as_json)
-    try:
+    with say.explaining():
         several = [backends.load(name)() for name in ([provider] if provider else backends.names())]
         known = [(backend, model) for backend in several for model in backend.models()]
         wanted = [
@@ -49,16 +47,12 @@ def run(*, search: str, provider: str | None, everything: bool, as_json: bool) -
             if _is_wanted(backend, model, search, everything=everything)
         ]
         found = [capabilities(backend, model) for backend, model in wanted]
-    except ImageGenError as error:
-        say.failed(error)
-        return exit_codes.exit_code(error)
     if as_json:
         echo(dumps({"models": [_as_dict(each) for each in found]}))
-        return exit_codes.OK
+        return
     if found:
         echo(columns(_HEADS, [_row(each) for each in found]))
     _advise(search, len(known) - len(found), found)
-    return exit_codes.OK
 
 
 def _is_wanted(backend: Backend, model: str, search: str, *, everything: bool) -> bool:

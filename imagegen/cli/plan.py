@@ -10,6 +10,7 @@ from typing import Any
 import click
 from attrs import asdict
 
+from imagegen.backends.pictures import without_pictures
 from imagegen.cli import exit_codes
 from imagegen.cli.columns import columns, counted, money
 from imagegen.cli.options import (
@@ -30,8 +31,6 @@ from imagegen.result import Cost
 EPILOG = """Nothing is sent. Exit status: 0 every model can make it; 10 some can; 2 none can, or the
 request or the configuration is wrong."""
 _HEADS = ("model", "sent as", "calls", "price", "together", "key")
-_LONGEST = 200
-"""Characters of one value of a body, for a person; --json has all."""
 
 
 @click.command(epilog=EPILOG)
@@ -47,18 +46,14 @@ def command(*, models: Sequence[str], as_json: bool, **options: Any) -> None:
     """Say what each model would be sent and cost; nothing is sent."""
     setup, wanted = Setup.taken_from(options), Wanted.taken_from(options)
     say = Speaker(as_json=as_json, sandbox=setup.sandbox)
-    try:
-        with closing(setup.planner()) as client:
-            plans = client.plan(
-                wanted.request(),
-                models or None,
-                fit=wanted.fit,
-                unsupported=wanted.unsupported,
-            )
-            text = _as_json(plans) if as_json else "\n".join(_lines(plans, say))
-    except ImageGenError as error:
-        say.failed(error)
-        raise SystemExit(exit_codes.exit_code(error)) from None
+    with say.explaining(), closing(setup.planner()) as client:
+        plans = client.plan(
+            wanted.request(),
+            models or None,
+            fit=wanted.fit,
+            unsupported=wanted.unsupported,
+        )
+        text = _as_json(plans) if as_json else "\n".join(_lines(plans, say))
     echo(text)
     raise SystemExit(_status(plans))
 
@@ -111,19 +106,8 @@ def _sums(costs: Sequence[Cost]) -> list[str]:
 
 
 def _body(plan: ModelPlan) -> list[str]:
-    short = {name: _shortened(value) for name, value in (plan.body() or {}).items()}
-    text = json.dumps(short, ensure_ascii=False, indent=2)
+    text = json.dumps(without_pictures(plan.body()), ensure_ascii=False, indent=2)
     return [f"  {line}" for line in text.splitlines()]
-
-
-def _shortened(value: Any) -> Any:
-    if isinstance(value, str) and len(value) > _LONGEST:
-        return f"{value[:40]}… ({len(value):,} characters)"
-    if isinstance(value, list):
-        return [_shortened(item) for item in value]
-    if isinstance(value, dict):
-        return {name: _shortened(item) for name, item in value.items()}
-    return value
 
 
 def _as_json(plans: Sequence[ModelPlan]) -> str:

@@ -11,7 +11,6 @@ import click
 from attrs import frozen
 
 from imagegen.backends.base import Backend
-from imagegen.cli import exit_codes
 from imagegen.cli.columns import columns, counted, money
 from imagegen.cli.options import config_options, json_option, models_option
 from imagegen.cli.report import Speaker, dumps, echo
@@ -20,7 +19,7 @@ from imagegen.client import Client
 from imagegen.client.models import Models
 from imagegen.config.places import refreshed_prices
 from imagegen.config.prices import read_prices, write_prices
-from imagegen.errors import ConfigurationError, ImageGenError
+from imagegen.errors import ConfigurationError
 from imagegen.pricing import OLD_AFTER, Price
 from imagegen.redaction import printable
 from imagegen.request import ImageRequest, ReferenceImage
@@ -51,7 +50,7 @@ def command(**options: Any) -> None:
     A price in imagegen.toml goes before what a provider told on --refresh, and that before the
     list that came with the package. A price that nobody knows is unknown, never 0.
     """
-    raise SystemExit(run(**options))
+    run(**options)
 
 
 @frozen
@@ -81,23 +80,19 @@ class Refresh:
     silent: tuple[str, ...]
 
 
-def run(*, refresh: bool, models: Sequence[str], as_json: bool, **given: Any) -> int:
-    """Print the prices, asked anew or not, and return the exit status."""
+def run(*, refresh: bool, models: Sequence[str], as_json: bool, **given: Any) -> None:
+    """Print the prices, asked anew or not."""
     say = Speaker(as_json=as_json)
-    try:
+    with say.explaining():
         setup = Setup(**given)
         brought = _refreshed(setup.settings, models) if refresh else None
         known = known_prices(Setup(**given).settings if refresh else setup.settings, models)
-    except ImageGenError as error:
-        say.failed(error)
-        return exit_codes.exit_code(error)
     today = datetime.now(UTC).date()
     if as_json:
         echo(dumps(_as_dict(known, brought, today)))
     else:
         echo("\n".join([*(_told(brought) if brought else ()), _table(known, today)]))
         _advise(known, today)
-    return exit_codes.OK
 
 
 def known_prices(settings: Settings, models: Sequence[str] = ()) -> list[Known]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import click
 from attrs import asdict
 
+from imagegen.cli import exit_codes
 from imagegen.cli.delivery import Delivery
 from imagegen.errors import AllRoutesFailedError, ConfigurationError, ImageGenError
 from imagegen.redaction import printable
@@ -31,6 +33,22 @@ class Speaker:
         self._sandbox = sandbox
         self._as_json = as_json
         self.on_ledger = on_ledger
+
+    @contextmanager
+    def explaining(self) -> Generator[None]:
+        """Tell what ends the block, and end the command with its status.
+
+        Raises:
+            SystemExit: an ImageGenError or Ctrl-C ended it.
+        """
+        try:
+            yield
+        except ImageGenError as error:
+            self.failed(error)
+            raise SystemExit(exit_codes.exit_code(error)) from None
+        except KeyboardInterrupt as interruption:
+            self.interrupted(interruption)
+            raise SystemExit(exit_codes.INTERRUPTED) from None
 
     def made(self, delivery: Delivery) -> None:
         """Tell of the pictures, saved or not, and how to get those that are missing."""

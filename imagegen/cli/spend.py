@@ -10,12 +10,10 @@ from typing import Any
 import click
 from attrs import asdict
 
-from imagegen.cli import exit_codes
 from imagegen.cli.columns import columns, money
 from imagegen.cli.options import config_options, json_option, ledger_option
 from imagegen.cli.report import Speaker, dumps, echo
 from imagegen.cli.setup import Setup
-from imagegen.errors import ImageGenError
 from imagegen.ledger import Spend
 
 _HEADS = ("day (UTC)", "model", "calls", "pictures", "spent", "open", "unknown", "unpriced")
@@ -31,12 +29,8 @@ _HEADS = ("day (UTC)", "model", "calls", "pictures", "spent", "open", "unknown",
 def command(*, since: datetime | None, as_json: bool, **options: Any) -> None:
     """Add up what was spent, by day, model and currency."""
     say = Speaker(as_json=as_json)
-    try:
-        with Setup.taken_from(options).required_ledger() as book:
-            account = book.spend(since.date() if since else None).result()
-    except ImageGenError as error:
-        say.failed(error)
-        raise SystemExit(exit_codes.exit_code(error)) from None
+    with say.explaining(), Setup.taken_from(options).required_ledger() as book:
+        account = book.spend(since.date() if since else None).result()
     if as_json:
         echo(dumps({"spend": [asdict(line) for line in account], "totals": _totals(account)}))
     else:

@@ -70,7 +70,7 @@ def test_a_long_value_is_shortened_for_people_only(tmp_path: Path) -> None:
     picture = tmp_path / "a.jpg"
     picture.write_bytes(b"\xff\xd8\xff\xe0" + bytes(3_000))
     arguments = ("a fox", "--model", MINIMAX, "--reference", str(picture))
-    assert "characters)" in plan(*arguments).stdout
+    assert '"image_file": "<4,' in plan(*arguments).stdout
     (told,) = planned(*arguments)
     assert len(told["body"]["subject_reference"][0]["image_file"]) > 4_000
 
