@@ -82,8 +82,8 @@ def pricing_now(
 ) -> Plan[dict[str, Price]]:
     """Ask what the accounts pay now, by ``"provider:model-id"``; what is not told is left out.
 
-    Without *models*, every provider is asked that has a price list and a key. With them, only
-    those that they name, and *models* are asked for one by one where that tells more.
+    Without *models*, every provider is asked for its list that has one and a key here. With them,
+    only for these, one by one where that tells more; a family stands for its members.
 
     Raises:
         ConfigurationError: one of *models* names no usable backend.
@@ -130,4 +130,5 @@ def _by_backend(
 
 def _prices(backend: Backend, models: list[str]) -> Flow[dict[str, Price]]:
     told = yield from backend.current_prices(models)
-    return {f"{backend.name}:{model}": price for model, price in told.items() if price}
+    meant = {member for model in models for member in backend.members(model)} or told.keys()
+    return {f"{backend.name}:{m}": price for m, price in told.items() if price and m in meant}

@@ -139,8 +139,8 @@ class Backend(ABC):
         base_url: None takes the variable that `host_variable` names, else `default_host`.
         limits: what the account allows, as `Limits` or the name of a preset such as
             ``"silver"``; a client keeps to it. None: no limits.
-        prices: what the caller pays, by the provider's own model id, where that is not the list
-            price.
+        prices: what the caller pays, where that is not the list price, by the provider's own
+            model id or by a family, which stands for its members; the id goes before the family.
     """
 
     name: ClassVar[str]
@@ -181,6 +181,10 @@ class Backend(ABC):
         """The provider's own id of the model that *model* stands for with this request."""
         return model
 
+    def members(self, model: str) -> tuple[str, ...]:
+        """The provider's own ids that *model* stands for, whatever the request."""
+        return (model,)
+
     @abstractmethod
     def translate(self, request: ImageRequest, model: str, terms: Terms) -> Translation:
         """Say *request* in the provider's words, purely.
@@ -192,8 +196,15 @@ class Backend(ABC):
 
     def price(self, model: str, request: ImageRequest) -> Price | None:
         """Price of one image or call: the caller's own, else the list's; None where unknown."""
-        own = self.prices.get(self.model_id(model, request))
+        own = self.own_price(self.model_id(model, request))
         return own or self.list_price(model, request)
+
+    def own_price(self, model: str) -> Price | None:
+        """The caller's own price of the full id *model*, given for it or a name it is meant by."""
+        if model in self.prices:
+            return self.prices[model]
+        families = (name for name in self.prices if model in self.members(name))
+        return next((self.prices[name] for name in families), None)
 
     @abstractmethod
     def list_price(self, model: str, request: ImageRequest) -> Price | None:

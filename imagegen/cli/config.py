@@ -15,7 +15,7 @@ from imagegen.cli.columns import columns
 from imagegen.cli.options import config_options, json_option
 from imagegen.cli.report import Speaker, dumps, echo
 from imagegen.config import places
-from imagegen.config.faults import Fault
+from imagegen.config.faults import Doubt, Fault
 from imagegen.config.loading import Examination, examined
 from imagegen.config.settings import Settings
 from imagegen.config.showing import Row, rows
@@ -23,8 +23,6 @@ from imagegen.config.template import template
 from imagegen.defaults import TIMEOUT
 from imagegen.errors import ConfigurationError
 from imagegen.redaction import printable
-
-_WRONG = 2
 
 
 @click.group()
@@ -39,7 +37,10 @@ def command() -> None:
     help="File to write; your own imagegen.toml by default.",
 )
 def init(config: Path | None) -> None:
-    """Write a file of settings, all of them switched off, and print its path."""
+    """Write a file with every setting switched off.
+
+    Its path is printed. A file that is there is not overwritten.
+    """
     raise SystemExit(_told(False, _init, config or places.user_config()))  # noqa: FBT003 - there is no --json
 
 
@@ -47,7 +48,10 @@ def init(config: Path | None) -> None:
 @config_options
 @json_option
 def show(*, as_json: bool, config: Path | None, profile: str | None) -> None:
-    """Show the settings that count here and where each comes from, but no key."""
+    """Show what counts here, and where from.
+
+    Every setting is shown with its value and where it comes from; of a key, only the latter.
+    """
     raise SystemExit(_told(as_json, _show, config, profile, as_json))
 
 
@@ -55,7 +59,10 @@ def show(*, as_json: bool, config: Path | None, profile: str | None) -> None:
 @config_options
 @json_option
 def check(*, as_json: bool, config: Path | None, profile: str | None) -> None:
-    """List every fault of the files that count here. Exit status: 0 none, 2 any."""
+    """List every fault of the files that count.
+
+    Warnings follow. Exit status: 0 without a fault, 2 with any.
+    """
     raise SystemExit(_told(as_json, _check, config, profile, as_json))
 
 
@@ -105,7 +112,7 @@ def _show(config: Path | None, profile: str | None, as_json: bool) -> int:  # no
 def _table(settings: Settings, lines: Sequence[Row]) -> str:
     files = [f"file: {printable(str(file))}" for file in settings.files] or ["no file"]
     profile = [f"profile: {printable(settings.profile)}"] if settings.profile else []
-    cells = [(row.key, row.value, row.source) for row in lines]
+    cells = [(row.key, row.words, row.source) for row in lines]
     table = columns(("setting", "value", "from"), cells)
     return "\n".join([*files, *profile, "", table, *_warned(settings)])
 
@@ -118,7 +125,7 @@ def _check(config: Path | None, profile: str | None, as_json: bool) -> int:  # n
         read = [f"{printable(str(file))}: read" for file in found.settings.files] or ["no file"]
         faults = [str(fault) for fault in found.faults]
         echo("\n".join([*(faults or read), *_warned(found.settings)]))
-    return _WRONG if found.faults else exit_codes.OK
+    return exit_codes.WRONG if found.faults else exit_codes.OK
 
 
 def _fault(fault: Fault) -> dict[str, Any]:
@@ -129,15 +136,19 @@ def _about(settings: Settings) -> dict[str, Any]:
     return {
         "files": [str(file) for file in settings.files],
         "profile": settings.profile,
-        "warnings": _warnings(settings),
+        "warnings": [asdict(doubt) for doubt in _warnings(settings)],
     }
 
 
-def _warnings(settings: Settings) -> list[str]:
+def _warnings(settings: Settings) -> list[Doubt]:
     """Beside those of the files, what is wrong with a backend: it matters when that is used."""
-    unusable = [each for each in settings.backends.values() if isinstance(each, ConfigurationError)]
-    return [*settings.warnings, *map(str, unusable)]
+    unusable = [
+        Doubt(name, each.message, each.advice or "Mend it before you use this provider")
+        for name, each in settings.backends.items()
+        if isinstance(each, ConfigurationError)
+    ]
+    return [*settings.warnings, *unusable]
 
 
 def _warned(settings: Settings) -> list[str]:
-    return [f"warning: {printable(words)}" for words in _warnings(settings)]
+    return [f"warning: {doubt}" for doubt in _warnings(settings)]

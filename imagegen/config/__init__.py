@@ -1,10 +1,10 @@
 """Where backends and settings come from: the environment, and `imagegen.toml`.
 
 `environment` makes backends from variables. The rest reads files: `places` knows where they are,
-`document` and `lines` read one, `tables` and `keys` and `prices` say what may stand in it,
-`reading` turns it into layers of settings, `layers` lays them over each other, `loading` does all
-of that, and `showing` tells where each setting comes from. Only `environment` is loaded with a
-client; the rest is loaded when a file is.
+`document` and `lines` read one, `tables` and `keys` and `prices` say what may stand in it, `trust`
+what may not in a file that nobody named, `sections` turns it into layers of settings, `layers` lays
+them over each other, `loading` does all of that, and `showing` tells where each comes from. Only
+`environment` is loaded with a client; the rest is loaded when a file is.
 """
 
 from __future__ import annotations

@@ -51,6 +51,16 @@ class Document:
         """Where *key* stands, or the table that it would stand in."""
         return Place(self.file, self.line(key), dotted(key))
 
+    def has(self, key: Key) -> bool:
+        """Whether anything stands at *key*."""
+        inner: Any = self.tables
+        for part in key:
+            try:
+                inner = inner[part]
+            except (KeyError, IndexError, TypeError):
+                return False
+        return True
+
     def line(self, key: Key) -> int | None:
         """The line of *key*, or else of what is around it; None where that is not known."""
         within = (key[:end] for end in range(len(key), 0, -1))

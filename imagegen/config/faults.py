@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
+from heapq import nlargest
+from itertools import takewhile
 from pathlib import Path
 from typing import TypeAlias
 
@@ -15,6 +17,10 @@ from imagegen.redaction import printable, shown
 
 MANY = 20
 """Names that one message lists."""
+LIKELY = 10
+"""Names that are compared letter by letter; a hostile file can make that slow."""
+LONGEST = 60
+"""Letters of a name that is looked for."""
 Key: TypeAlias = tuple[str | int, ...]
 """Where a value stands: names of tables and keys, and places in arrays of tables."""
 
@@ -38,6 +44,10 @@ def _clause(words: str) -> str:
     return shown(words, 500)
 
 
+def _sentences(where: str, problem: str, fix: str) -> str:
+    return f"{where}: {problem.rstrip('.')}. {fix}"
+
+
 @frozen
 class Fault:
     """One thing that is wrong with a file.
@@ -57,7 +67,7 @@ class Fault:
     fix: str = field(converter=printable)
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.problem.rstrip('.')}. {self.fix}"
+        return _sentences(self.where, self.problem, self.fix)
 
     @property
     def where(self) -> str:
@@ -71,6 +81,24 @@ class Fault:
         return ConfigurationError(
             f"{self.where}: {self.problem}", advice=self.fix + words, field=self.key or None
         )
+
+
+@frozen
+class Doubt:
+    """What is not wrong, and not well either.
+
+    Attributes:
+        where: ``file:line: key``, as far as they are known, or whom it is about.
+        problem: what is the matter, in one clause.
+        fix: what to do.
+    """
+
+    where: str = field(converter=printable)
+    problem: str = field(converter=_clause)
+    fix: str = field(converter=printable)
+
+    def __str__(self) -> str:
+        return _sentences(self.where, self.problem, self.fix)
 
 
 @frozen
@@ -88,6 +116,10 @@ class Place:
         """Say what is wrong there."""
         return Fault(self.file, self.line, self.key, problem, fix)
 
+    def doubt(self, problem: str, fix: str) -> Doubt:
+        """Say what is not well there."""
+        return Doubt(self.fault(problem, fix).where, problem, fix)
+
 
 def one_of(known: Iterable[str], meant: str = "") -> str:
     """Advise to choose among *known*, the nearest to *meant* first."""
@@ -96,5 +128,17 @@ def one_of(known: Iterable[str], meant: str = "") -> str:
         return "There are none here; leave it out"
     listed = ", ".join(shown(name, 60) for name in names[:MANY])
     words = f"Known are {listed}" + (", …" if len(names) > MANY else "")
-    nearest = get_close_matches(meant[:100], names, n=1)
-    return f'Did you mean "{shown(nearest[0], 60)}"? {words}' if nearest else words
+    return f"{nearest(meant, names)} {words}".lstrip()
+
+
+def _shared(one: str, other: str) -> int:
+    """Letters that two names share at their beginnings and ends."""
+    pairs = zip(one, other, strict=False), zip(one[::-1], other[::-1], strict=False)
+    return sum(1 for pair in pairs for _ in takewhile(lambda both: both[0] == both[1], pair))
+
+
+def nearest(meant: str, known: Iterable[str], prefix: str = "") -> str:
+    """Ask whether what is meant is the nearest of *known*, with *prefix*; empty if none is near."""
+    likely = nlargest(LIKELY, known, key=lambda name: _shared(meant, name))
+    found = get_close_matches(meant, likely, n=1) if len(meant) <= LONGEST else []
+    return f'Did you mean "{prefix}{shown(found[0], 60)}"?' if found else ""

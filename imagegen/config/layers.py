@@ -1,41 +1,70 @@
 """Layers laid over each other: which setting counts.
 
 A profile goes before everything that is no profile, and the working directory's file before the
-user's own; but what an untrusted layer says of money can only lower what a trusted one says.
+user's own; `trust` says what an untrusted layer cannot change.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
 
-from attrs import evolve
+from attrs import frozen
 
-from imagegen.config.faults import Fault, one_of
-from imagegen.config.reading import Layer, Setting, Unit
+from imagegen import backends
+from imagegen.config.faults import Doubt, Fault, Place, one_of
+from imagegen.config.providers import default_of
+from imagegen.config.trust import bounded, unbounded
 from imagegen.redaction import brief
 
-_MAX_COST: Unit = ("defaults", "max_cost")
-_BUDGET: Unit = ("budget",)
+Unit: TypeAlias = tuple[str, ...]
+"""What one layer replaces as a whole in another: a table's name, and mostly a key or a name."""
 
 
-def laid(layers: Sequence[Layer], profile: str | None) -> tuple[dict[Unit, Setting], list[Fault]]:
-    """The settings that count of *layers*, those of the strongest file first, and what clashes."""
+@frozen
+class Setting:
+    """A value and where it is said."""
+
+    value: Any
+    place: Place
+
+
+@frozen
+class Layer:
+    """The settings of one file, or of one of its profiles.
+
+    `routes` has the names of those that are wrong too; `doubts` matter where the layer counts.
+    """
+
+    trusted: bool
+    profile: str | None
+    settings: Mapping[Unit, Setting]
+    routes: frozenset[str]
+    doubts: tuple[Doubt, ...]
+
+
+def counting(layers: Sequence[Layer], profile: str | None) -> list[Layer]:
+    """The layers that count with *profile*, the strongest first; *layers* begin so too."""
     chosen = [layer for layer in layers if profile is not None and layer.profile == profile]
-    order = [*chosen, *(layer for layer in layers if layer.profile is None)]
+    return [*chosen, *(layer for layer in layers if layer.profile is None)]
+
+
+def laid(order: Sequence[Layer]) -> tuple[dict[Unit, Setting], list[Fault | Doubt]]:
+    """The settings that count of the layers that do, and what clashes; the strongest is first."""
     settings = _over(order)
     trusted = _over(layer for layer in order if layer.trusted)
     untrusted = _over(layer for layer in order if not layer.trusted)
-    faults: list[Fault] = []
-    for unit in trusted.keys() & untrusted.keys():
-        ours, theirs = trusted[unit], untrusted[unit]
-        if unit == _MAX_COST:
-            settings[unit] = min(ours, theirs, key=lambda setting: setting.value)
-        elif unit == _BUDGET:
-            faults += _other_kind(ours, theirs)
-            settings[unit] = min(ours, theirs, key=lambda setting: setting.value.amount)
-        elif unit[0] == "routes":
-            settings[unit] = _capped(settings[unit], ours, theirs)
-    return settings, faults
+    clashes: list[Fault | Doubt] = []
+    for unit in sorted(untrusted):
+        theirs, counts = untrusted[unit], settings.pop(unit)
+        kept, found = (
+            bounded(unit, counts, trusted[unit], theirs)
+            if unit in trusted
+            else unbounded(unit, theirs)
+        )
+        settings |= {} if kept is None else {unit: kept}
+        clashes += found
+    return settings, clashes
 
 
 def _over(layers: Iterable[Layer]) -> dict[Unit, Setting]:
@@ -43,23 +72,6 @@ def _over(layers: Iterable[Layer]) -> dict[Unit, Setting]:
     for layer in layers:
         settings = {**layer.settings, **settings}
     return settings
-
-
-def _capped(counts: Setting, *both: Setting) -> Setting:
-    """The route that counts, with the lower `max_cost` of the two of its name."""
-    limits = [each.value.max_cost for each in both if each.value.max_cost is not None]
-    return evolve(counts, value=evolve(counts.value, max_cost=min(limits, default=None)))
-
-
-def _other_kind(ours: Setting, theirs: Setting) -> list[Fault]:
-    currency, per = ours.value.currency, ours.value.per
-    if (theirs.value.currency, theirs.value.per) == (currency, per):
-        return []
-    words = (
-        "a file of the working directory may only lower your budget, not set one of another kind"
-    )
-    fix = f'Write currency = "{currency}" and per = "{per}", as {ours.place} does'
-    return [theirs.place.fault(words, fix)]
 
 
 def unnamed_routes(layers: Sequence[Layer]) -> list[Fault]:
@@ -72,6 +84,13 @@ def unnamed_routes(layers: Sequence[Layer]) -> list[Fault]:
         beside = [other.routes for other in layers if other.profile in (None, layer.profile)]
         names = frozenset().union(*beside)
         if said.value not in names:
-            fix = f'{one_of(names, said.value)}. Or write "provider:model-id"'
-            faults.append(said.place.fault(f"no route is called {brief(said.value)}", fix))
+            faults.append(_no_route(said, names))
     return faults
+
+
+def _no_route(said: Setting, names: frozenset[str]) -> Fault:
+    if said.value in backends.names():
+        words = f"{brief(said.value)} is a provider, not a model"
+        return said.place.fault(words, f'Write "{default_of(said.value)}"')
+    fix = f'{one_of(names, said.value)}. Or write "provider:model-id"'
+    return said.place.fault(f"no route is called {brief(said.value)}", fix)

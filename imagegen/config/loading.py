@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from attrs import field, frozen
 
 from imagegen.config import places
 from imagegen.config.document import Document, read
-from imagegen.config.faults import Fault, one_of
-from imagegen.config.layers import laid, unnamed_routes
-from imagegen.config.prices import read_prices
+from imagegen.config.faults import Doubt, Fault, Place, dotted, one_of
+from imagegen.config.layers import Layer, Setting, Unit, counting, laid, unnamed_routes
+from imagegen.config.prices import prices_or_fault
 from imagegen.config.reader import Reader
-from imagegen.config.reading import Layer, Setting, Unit, layers_of
+from imagegen.config.sections import layers_of
 from imagegen.config.settings import (
     Settings,
     forgetful_budget,
@@ -70,9 +70,15 @@ def examined(
     chosen = _name(profile, "profile") or environ.get(PROFILE_VARIABLE, "").strip() or None
     if not any(isinstance(each, Fault) for each in found):
         faults += _unknown_profile(chosen, layers, documents)
-    effective, clashes = laid(layers, chosen)
-    faults += [*unnamed_routes(layers), *clashes, *forgetful_budget(effective, environ)]
-    settings = _settings(effective, documents, chosen, environ)
+    order = counting(layers, chosen)
+    effective, clashes = laid(order)
+    faults += [*unnamed_routes(layers), *(each for each in clashes if isinstance(each, Fault))]
+    faults += forgetful_budget(effective, environ)
+    doubts = [doubt for layer in order for doubt in layer.doubts]
+    doubts += [each for each in clashes if isinstance(each, Doubt)]
+    if _name_of(path, environ) is not None:
+        doubts += _left_out(documents, effective)
+    settings = _settings(effective, documents, chosen, environ, doubts)
     return Examination(settings, tuple(faults), effective)
 
 
@@ -86,10 +92,31 @@ def _read(
     path: str | Path | None, environ: Mapping[str, str], folder: Path | None
 ) -> list[Document | Fault | None]:
     """The files that count, the strongest first, or what is wrong with them."""
-    variable = environ.get(CONFIG_VARIABLE, "").strip()
-    if path is not None or variable:
-        return [_named(variable if path is None else path)]
+    named = _name_of(path, environ)
+    if named is not None and path is None and not places.expanded(str(named)).is_absolute():
+        fix = f"Write the whole path into {CONFIG_VARIABLE}"
+        words = f"{CONFIG_VARIABLE} names another file in each folder, and so trusts them all"
+        return [Fault(Path(named), None, "", words, fix)]
+    if named is not None:
+        return [_named(named)]
     return [read(file, trusted=trusted) for file, trusted in _discovered(folder)]
+
+
+def _name_of(path: str | Path | None, environ: Mapping[str, str]) -> str | Path | None:
+    return path if path is not None else environ.get(CONFIG_VARIABLE, "").strip() or None
+
+
+def _left_out(documents: Sequence[Document], effective: Mapping[Unit, Setting]) -> Iterator[Doubt]:
+    """What the user's own file bounds, and the named one of *documents*, read alone, does not."""
+    file = places.user_config()
+    own = read(file, trusted=True) if documents and documents[0].file != file else None
+    if not isinstance(own, Document):
+        return
+    for unit in (("budget",), ("defaults", "max_cost")):
+        if own.has(unit) and unit not in effective:
+            words = f"your own file {file} has a {unit[-1]}, which does not count here"
+            place = Place(documents[0].file, None, dotted(unit))
+            yield place.doubt(words, "Write one here too, or name no file")
 
 
 def _named(name: str | Path) -> Document | Fault:
@@ -131,11 +158,12 @@ def _settings(
     documents: Sequence[Document],
     profile: str | None,
     environ: Mapping[str, str],
+    doubts: Sequence[Doubt],
 ) -> Settings:
     defaults = values(named(effective, "defaults"))
     timeout = defaults.pop("timeout", None)
     prices, warnings = _refreshed()
-    warnings += key_warnings(effective, [d.file for d in documents if not d.private])
+    warnings += [*doubts, *key_warnings(effective, [d.file for d in documents if not d.private])]
     budget = effective.get(("budget",))
     return Settings(
         files=tuple(document.file for document in documents),
@@ -151,10 +179,10 @@ def _settings(
     )
 
 
-def _refreshed() -> tuple[dict[str, Price], list[str]]:
+def _refreshed() -> tuple[dict[str, Price], list[Doubt]]:
     """Refreshed prices; a file that is broken stops nobody's work."""
-    try:
-        return read_prices(places.refreshed_prices()), []
-    except ConfigurationError as error:
-        words = f"{error.message}. The file is ignored: imagegen prices --refresh writes it again"
-        return {}, [words]
+    found = prices_or_fault(places.refreshed_prices())
+    if isinstance(found, Fault):
+        fix = "The file is ignored: imagegen prices --refresh writes it again"
+        return {}, [Doubt(found.where, found.problem, fix)]
+    return found, []

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import platformdirs
 
 NAME = "imagegen.toml"
+OFF: Literal["off"] = "off"
+"""What stands in the place of a ledger's path where there is to be none."""
 _APPLICATION = "imagegen"
 
 
@@ -23,3 +26,11 @@ def usual_ledger() -> Path:
 def refreshed_prices() -> Path:
     """Prices that providers have told, as `imagegen prices --refresh` writes them."""
     return platformdirs.user_data_path(_APPLICATION) / "prices.toml"
+
+
+def expanded(path: str) -> Path:
+    """Take *path* with ``~`` for the user's home, where there is one."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from decimal import Decimal
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
 
 from imagegen.config.document import read
 from imagegen.config.faults import Fault, Key
-from imagegen.config.reader import Reader
+from imagegen.config.reader import Reader, as_read
 from imagegen.config.tables import PRICE, wrong_kind
 from imagegen.errors import ConfigurationError
 from imagegen.pricing import Price
@@ -21,11 +20,23 @@ DEAREST = 1_000_000
 """Of any currency; the ledger reserves no more for one submission."""
 LARGEST_FILE = 1024 * 1024
 """Bytes of a file of prices; one provider's list of every model has a tenth of it."""
-_ENTRY = frozenset(PRICE)
+_EXAMPLES = {
+    "model": '"minimax:image-01"',
+    "amount": '"0.003"',
+    "currency": '"USD"',
+    "per": '"image"',
+    "as_of": "2026-11-01",
+    "source": '"our contract"',
+}
 
 
-def prices(reader: Reader, key: Key, given: object) -> Iterator[tuple[str, Key, Price]]:
-    """Read `[[prices]]` at *key*: each model as ``"provider:model-id"``, where, and its price."""
+def prices(
+    reader: Reader, key: Key, given: object, alone: Callable[[str, Any], Any] = as_read
+) -> Iterator[tuple[str, Key, Price]]:
+    """Read `[[prices]]` at *key*: each model as ``"provider:model-id"``, where, and its price.
+
+    *alone* checks fields beyond what any price must be.
+    """
     if not isinstance(given, list):
         error = wrong_kind(given, list)
         reader.fault(key, error.message, "Begin each entry with [[prices]]")
@@ -33,34 +44,33 @@ def prices(reader: Reader, key: Key, given: object) -> Iterator[tuple[str, Key, 
     seen: set[str] = set()
     for number, entry in enumerate(cast("list[object]", given)):
         place = (*key, number)
-        fields = reader.fields(place, entry, PRICE, required=_ENTRY)
+        fields = reader.fields(
+            place, entry, PRICE, _EXAMPLES, lambda name, read: _field(name, alone(name, read))
+        )
         if fields is None:
             continue
-        model, price = fields["model"], reader.built(place, _price, **fields)
+        model = fields.pop("model")
         if model in seen:
             reader.fault((*place, "model"), "it has a price already", "Leave one of the two out")
-        elif price is not None:
+        else:
             seen.add(model)
-            yield model, place, price
+            yield model, place, Price(**fields)
 
 
-def _price(*, model: str, amount: Decimal, per: Any, source: str, **rest: Any) -> Price:
-    """A price that can be reckoned with; 0 is none: it would defeat every budget."""
-    if not re.fullmatch(r"[^:\s]+:\S+", model):
-        raise _wrong("model", "it names no model", 'Write "provider:model-id"')
-    if not 0 < amount <= DEAREST:
-        fix = "Leave the entry out if you do not know the price"
-        words = f"a price is above 0, which would defeat every budget, and at most {DEAREST:,}"
-        raise _wrong("amount", words, fix)
-    if per not in ("image", "call"):
-        raise _wrong("per", "it is no unit", 'Write "image" or "call"')
-    if not source.strip():
-        raise _wrong("source", "it is empty", "Say where the price comes from")
-    return Price(amount=amount, per=per, source=source, **rest)
-
-
-def _wrong(name: str, problem: str, fix: str) -> ConfigurationError:
-    return ConfigurationError(problem, advice=fix, field=name)
+def _field(name: str, read: Any) -> Any:
+    """Check one field of a price that can be reckoned with; 0 is none: it defeats every budget."""
+    problem = fix = ""
+    match name:
+        case "model" if not re.fullmatch(r"[^:\s]+:\S+", read):
+            problem, fix = "it names no model", 'Write "provider:model-id"'
+        case "amount" if not 0 < read <= DEAREST:
+            problem = f"a price is above 0, which defeats budgets, and at most {DEAREST:,}"
+            fix = "Leave the entry out if you do not know the price"
+        case "source" if not read.strip():
+            problem, fix = "it is empty", "Say where the price comes from"
+        case _:
+            return read
+    raise ConfigurationError(problem, advice=fix)
 
 
 def read_prices(path: Path) -> dict[str, Price]:
@@ -72,19 +82,25 @@ def read_prices(path: Path) -> dict[str, Price]:
     Raises:
         ConfigurationError: it cannot be read, or something else stands in it.
     """
+    found = prices_or_fault(path)
+    if isinstance(found, Fault):
+        raise found.error()
+    return found
+
+
+def prices_or_fault(path: Path) -> dict[str, Price] | Fault:
+    """Read a file as `read_prices` does, or say what is wrong with it first."""
     document = read(path, trusted=True, largest=LARGEST_FILE)
     if document is None:
         return {}
     if isinstance(document, Fault):
-        raise document.error()
+        return document
     reader = Reader(document)
     for name in document.tables:
         reader.known((name,), {"prices": list})
     entries = prices(reader, ("prices",), document.tables.get("prices", []))
     found = {model: price for model, _, price in entries}
-    if reader.faults:
-        raise reader.faults[0].error()
-    return found
+    return reader.faults[0] if reader.faults else found
 
 
 def write_prices(path: Path, prices: Mapping[str, Price]) -> None:
@@ -100,6 +116,9 @@ def write_prices(path: Path, prices: Mapping[str, Price]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             part.write_text("\n".join(words), encoding="utf-8")
+            found = prices_or_fault(part)
+            if isinstance(found, Fault):  # what a provider told would lose what others did
+                raise ValueError(found.problem)  # noqa: TRY004 - of what was told, not of a type
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)

@@ -7,26 +7,29 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from imagegen import backends
 from imagegen.backends.base import Backend
 from imagegen.config import places
 from imagegen.config.environment import made
-from imagegen.config.faults import Fault
+from imagegen.config.faults import Doubt, Fault
 from imagegen.config.keys import KeySource
+from imagegen.config.layers import Setting, Unit
+from imagegen.config.places import OFF
 from imagegen.config.providers import argument
-from imagegen.config.reading import OFF, Setting, Unit
 from imagegen.defaults import Defaults
 from imagegen.errors import ConfigurationError, ImageGenError
 from imagegen.pricing import Price
 from imagegen.redaction import printable
+from imagegen.request import ImageRequest
 from imagegen.routing import Route
 
 if TYPE_CHECKING:
     from imagegen.ledger import Budget
 
 LEDGER_VARIABLE = "IMAGEGEN_LEDGER"
+_ANY = ImageRequest("any")
 
 
 @frozen(kw_only=True)
@@ -55,7 +58,7 @@ class Settings:
     budget: Budget | None = None
     ledger: Path | Literal["off"] | None = None
     prompts: bool = True
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Doubt, ...] = ()
 
 
 def named(settings: Mapping[Unit, Setting], *table: str) -> dict[str, Setting]:
@@ -73,11 +76,31 @@ def made_backends(
     settings: Mapping[Unit, Setting], refreshed: Mapping[str, Price], environ: Mapping[str, str]
 ) -> dict[str, Backend | ConfigurationError]:
     """Every installed backend; *refreshed* prices count where no file names one."""
-    prices = {**refreshed, **{m: said.value for m, said in named(settings, "prices").items()}}
-    return {
-        name: _backend(name, named(settings, "providers", name), prices, environ)
+    own = values(named(settings, "prices"))
+    made = {
+        name: _backend(name, named(settings, "providers", name), _of(name, own), environ)
         for name in backends.names()
     }
+    return {name: _priced(backend, _of(name, refreshed)) for name, backend in made.items()}
+
+
+def _of(provider: str, prices: Mapping[str, Price]) -> dict[str, Price]:
+    """The *prices* of one provider, by its own model ids."""
+    parts = ((model.partition(":"), price) for model, price in prices.items())
+    return {model: price for (name, _, model), price in parts if name == provider}
+
+
+def _priced(
+    backend: Backend | ConfigurationError, refreshed: Mapping[str, Price]
+) -> Backend | ConfigurationError:
+    if isinstance(backend, ConfigurationError):
+        return backend
+    told = {
+        model: price
+        for model, price in refreshed.items()
+        if backend.own_price(model) is None and not _is_stale(backend, model, price)
+    }
+    return evolve(backend, prices={**told, **backend.prices})
 
 
 def _backend(
@@ -87,11 +110,7 @@ def _backend(
     environ: Mapping[str, str],
 ) -> Backend | ConfigurationError:
     given = {argument(option): said.value for option, said in options.items()}
-    given["prices"] = {
-        model.partition(":")[2]: price
-        for model, price in prices.items()
-        if model.partition(":")[0] == name
-    }
+    given["prices"] = prices
     if "key" in options:
         try:
             given["api_key"] = options["key"].value.key(environ)
@@ -102,6 +121,15 @@ def _backend(
     return made(name, given, environ)
 
 
+def _is_stale(backend: Backend, model: str, told: Price) -> bool:
+    """Tell whether the list of a later version of the package is newer than what was *told*."""
+    try:
+        listed = backend.list_price(model, _ANY)
+    except ImageGenError:
+        return False
+    return listed is not None and listed.as_of > told.as_of
+
+
 def ledger(
     settings: Mapping[Unit, Setting], environ: Mapping[str, str]
 ) -> tuple[Path | Literal["off"] | None, str]:
@@ -109,9 +137,10 @@ def ledger(
     said = settings.get(("ledger", "path"))
     if said is not None:
         return said.value, str(said.place)
-    variable = environ.get(LEDGER_VARIABLE)
+    variable = environ.get(LEDGER_VARIABLE, "").strip()
     if variable:
-        return (OFF if variable == OFF else Path(variable)), LEDGER_VARIABLE
+        off = variable.lower() == OFF
+        return (OFF if off else places.expanded(variable)), LEDGER_VARIABLE
     if ("budget",) in settings:
         return places.usual_ledger(), "default, as there is a budget"
     return None, "default"
@@ -122,25 +151,26 @@ def forgetful_budget(
 ) -> Iterable[Fault]:
     """A budget without a ledger to count on: it would begin anew with every process."""
     place, source = ledger(settings, environ)
-    if ("budget",) in settings and place == OFF:
+    if ("budget",) not in settings:
+        return
+    if place == OFF:
         fix = f"Let {source} name a file, or leave the budget out"
         words = f"a budget needs a ledger, which {source} switches off"
         yield settings["budget",].place.fault(words, fix)
+    elif place is not None and not place.is_absolute():
+        words = f"a budget needs one ledger, and {source} names another one in each folder"
+        yield settings["budget",].place.fault(words, f"Let {source} name the whole path")
 
 
-def key_warnings(settings: Mapping[Unit, Setting], readable: Iterable[Path]) -> list[str]:
+def key_warnings(settings: Mapping[Unit, Setting], readable: Iterable[Path]) -> list[Doubt]:
     """Keys that stand in a file themselves; *readable* are the files that others can read."""
-    found: list[str] = []
+    found: list[Doubt] = []
     for setting in settings.values():
         source, place = setting.value, setting.place
         if isinstance(source, KeySource) and source.kind == "file":
-            file = shlex.quote(printable(str(place.file)))
-            found.append(
-                f'{place}: {place.key}: the key itself is in the file. Write {{ env = "VARIABLE" }}'
-                " and keep it elsewhere"
-            )
+            fix = 'Write { env = "VARIABLE" } and keep it elsewhere'
+            found.append(place.doubt("the key itself is in the file", fix))
             if place.file in readable:
-                found.append(
-                    f"{place}: {place.key}: others can read the file. Run chmod 600 {file}"
-                )
+                fix = f"Run chmod 600 {shlex.quote(printable(str(place.file)))}"
+                found.append(place.doubt("others can read the file", fix))
     return found

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 from attrs import fields, frozen
 
 from imagegen import backends
 from imagegen.backends.base import Backend
+from imagegen.config import places
 from imagegen.config.environment import limits_variable
 from imagegen.config.faults import dotted
+from imagegen.config.layers import Setting
 from imagegen.config.loading import Examination
 from imagegen.config.providers import COMMON, option_kinds
-from imagegen.config.reading import Setting
 from imagegen.config.settings import ledger, named
 from imagegen.config.tables import DEFAULTS
 from imagegen.defaults import Defaults
@@ -27,14 +28,28 @@ DEFAULT = "default"
 
 @frozen
 class Row:
-    """One setting: its dotted key, its value in words, and where it comes from.
+    """One setting: its dotted key, its value, and where it comes from.
 
-    `source` is ``file:line``, the name of a variable, or ``default``.
+    `value` is what JSON says of it: amounts of money, paths and whatever has parts are text.
+    `source` is ``file:line``, the name of a variable, or begins with ``default``.
     """
 
     key: str
-    value: str
+    value: str | float | bool | list[str] | None
     source: str
+
+    @property
+    def words(self) -> str:
+        """The value as people read it."""
+        match self.value:
+            case None:
+                return "-"
+            case bool():
+                return "true" if self.value else "false"
+            case list():
+                return ", ".join(self.value)
+            case _:
+                return str(self.value)
 
 
 def rows(found: Examination, environ: Mapping[str, str], timeout: float) -> tuple[Row, ...]:
@@ -108,7 +123,7 @@ def _routes(found: Examination) -> Iterator[Row]:
             value = getattr(said.value, attribute.name)
             if value != attribute.default:
                 key = dotted(("routes", name, attribute.name))
-                yield Row(key, _words(value), str(said.place))
+                yield Row(key, _plain(value), str(said.place))
 
 
 def _tables(found: Examination, table: str) -> Iterator[Row]:
@@ -119,25 +134,25 @@ def _tables(found: Examination, table: str) -> Iterator[Row]:
 
 def _ledger(found: Examination, environ: Mapping[str, str]) -> Iterator[Row]:
     place, source = ledger(found.effective, environ)
-    yield Row("ledger.path", _words(place), source)
+    if place is None:
+        place, source = places.usual_ledger(), f"{DEFAULT} (for the command)"
+    yield Row("ledger.path", str(place), source)
     prompts = found.effective.get(("ledger", "prompts"))
     yield _row(("ledger", "prompts"), prompts, True, DEFAULT)  # noqa: FBT003 - the usual value
 
 
 def _row(key: tuple[str, ...], said: Setting | None, value: object, source: str) -> Row:
     if said is not None:
-        return Row(dotted(key), _words(said.value), str(said.place))
-    return Row(dotted(key), _words(value), source)
+        return Row(dotted(key), _plain(said.value), str(said.place))
+    return Row(dotted(key), _plain(value), source)
 
 
-def _words(value: Any) -> str:
+def _plain(value: Any) -> str | float | bool | list[str] | None:
     match value:
-        case None:
-            return "-"
-        case bool():
-            return "true" if value else "false"
-        case tuple():
-            return ", ".join(getattr(each, "__name__", str(each)) for each in value)
+        case None | bool() | int() | float():
+            return value
+        case tuple() | list():
+            return [getattr(each, "__name__", str(each)) for each in cast("list[object]", value)]
         case Limits():
             return f"{value.per_minute or '-'} a minute, {value.in_flight or '-'} in flight"
         case Price():

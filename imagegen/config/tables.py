@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any, NewType, get_args, get_origin
+from typing import Any, Literal, NewType, get_args, get_origin
 
 from cattrs import Converter
 
+from imagegen.backends.base import Fit, Unsupported
+from imagegen.buying import OnUnknown
 from imagegen.defaults import LONGEST_TIMEOUT
 from imagegen.errors import ConfigurationError
+from imagegen.routing import Strategy
 
 LARGEST_NUMBER = 1e300
 Currency = NewType("Currency", str)
@@ -23,22 +27,24 @@ DEFAULTS: Mapping[str, Any] = MappingProxyType(
         "model": str,
         "timeout": float,
         "max_cost": Decimal,
-        "fit": str,
-        "unsupported": str,
+        "fit": Fit,
+        "unsupported": Unsupported,
         "provenance": bool,
     }
 )
 ROUTE: Mapping[str, Any] = MappingProxyType(
     {
         "models": list[str],
-        "strategy": str,
+        "strategy": Strategy,
         "fallback_on": list[str],
         "max_cost": Decimal,
-        "on_unknown": str,
+        "on_unknown": OnUnknown,
         "weights": list[float],
     }
 )
-BUDGET: Mapping[str, Any] = MappingProxyType({"amount": Decimal, "currency": Currency, "per": str})
+BUDGET: Mapping[str, Any] = MappingProxyType(
+    {"amount": Decimal, "currency": Currency, "per": Literal["day", "total"]}
+)
 LEDGER: Mapping[str, Any] = MappingProxyType({"path": str, "prompts": bool})
 LIMITS: Mapping[str, Any] = MappingProxyType({"per_minute": int, "in_flight": int})
 PRICE: Mapping[str, Any] = MappingProxyType(
@@ -46,7 +52,7 @@ PRICE: Mapping[str, Any] = MappingProxyType(
         "model": str,
         "amount": Decimal,
         "currency": Currency,
-        "per": str,
+        "per": Literal["image", "call"],
         "as_of": date,
         "source": str,
     }
@@ -117,13 +123,13 @@ def _exactly(kind: type, *also: type) -> Callable[[object, Any], Any]:
 def _amount(given: object, _: Any) -> Decimal:
     if not isinstance(given, (str, int)) or isinstance(given, bool):
         raise wrong_kind(given, Decimal)
-    if isinstance(given, int):
-        usable = 0 <= given < 10**12
-    else:
-        usable = bool(re.fullmatch(r"\d{1,12}(\.\d{1,12})?", given, re.ASCII))
-    if not usable:
+    match = re.fullmatch(r"(-?)\d{1,12}(\.\d{1,12})?", str(given), re.ASCII)
+    if match is None:
         fix = 'Write digits and a point, such as "0.05"'
         raise ConfigurationError("it is no amount of money", advice=fix)
+    if match[1]:
+        fix = 'Write 0 or more, such as "0.05"'
+        raise ConfigurationError("it must not be negative", advice=fix)
     return Decimal(given)
 
 
@@ -158,6 +164,27 @@ def _list(kind: Any, converter: Converter) -> Callable[[object, Any], Any]:
     return read
 
 
+def _is_choice(kind: Any) -> bool:
+    return get_origin(kind) is Literal
+
+
+def _choice(kind: Any, _: Converter) -> Callable[[object, Any], Any]:
+    allowed = get_args(kind)
+    *first, last = (json.dumps(each) for each in allowed)
+    fix = f"Write {', '.join(first)} or {last}" if first else f"Write {last}"
+    kinds = {type(each) for each in allowed}
+
+    def read(given: object, _: Any) -> Any:
+        if type(given) not in kinds:
+            words = wrong_kind(given, type(allowed[0])).message
+            raise ConfigurationError(words, advice=fix)
+        if given not in allowed:
+            raise ConfigurationError("there is no such choice", advice=fix)
+        return given
+
+    return read
+
+
 def _strict() -> Converter:
     converter = Converter(detailed_validation=False)
     for kind in (str, int, bool):
@@ -168,6 +195,7 @@ def _strict() -> Converter:
     converter.register_structure_hook(float, _number)
     converter.register_structure_hook(Decimal, _amount)
     converter.register_structure_hook_factory(_is_list)(_list)
+    converter.register_structure_hook_factory(_is_choice)(_choice)
     return converter
 
 

@@ -41,7 +41,7 @@ def told(*arguments: str) -> dict[str, Any]:
     return printed
 
 
-def row(key: str, *arguments: str) -> tuple[str, str]:
+def row(key: str, *arguments: str) -> tuple[Any, str]:
     """The value of one setting, and where it comes from."""
     (found,) = [each for each in told("show", *arguments)["settings"] if each["key"] == key]
     return found["value"], found["source"]
@@ -104,19 +104,22 @@ def test_show_says_where_each_setting_comes_from(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("WAVESPEED_API_KEY", CANARY)
     monkeypatch.setenv("WAVESPEED_BASE_URL", "https://h.test")
     file = ("--config", str(WHOLE))
-    assert row("defaults.timeout", *file) == ("300.0", f"{WHOLE}:3")
+    assert row("defaults.timeout", *file) == (300.0, f"{WHOLE}:3")
     assert row("providers.minimax.key", *file) == ("set (from MINIMAX_API_KEY)", f"{WHOLE}:11")
     assert row("providers.wavespeed.key", *file) == (
         "set (from WAVESPEED_API_KEY)",
         "WAVESPEED_API_KEY",
     )
     assert row("providers.wavespeed.host", *file) == ("https://h.test", "WAVESPEED_BASE_URL")
-    assert row("providers.wavespeed.poll_failures", *file) == ("60", "default")
+    assert row("providers.wavespeed.poll_failures", *file) == (60, "default")
     assert row("providers.wavespeed.limits", *file)[0] == "10 a minute, 5 in flight"
-    assert row("routes.cheap.models", *file)[0] == "minimax:image-01, wavespeed:minimax/image-01"
+    assert row("routes.cheap.models", *file)[0] == [
+        "minimax:image-01",
+        "wavespeed:minimax/image-01",
+    ]
     assert row("budget", *file) == ("daily budget of 5.00 USD", f"{WHOLE}:28")
     assert row("ledger.path", *file) == (str(WHOLE.parent / "ledger.db"), f"{WHOLE}:34")
-    assert row("ledger.prompts", *file) == ("true", f"{WHOLE}:35")
+    assert row("ledger.prompts", *file) == (True, f"{WHOLE}:35")
     assert row("defaults.model", *file, "--profile", "work")[1] == f"{WHOLE}:46"
     key = 'prices."wavespeed:minimax/image-01/text-to-image"'
     assert row(key, *file)[0] == "0.003 USD per image (our contract, 2026-11-01)"
@@ -125,18 +128,18 @@ def test_show_says_where_each_setting_comes_from(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.usefixtures("folder")
 def test_show_needs_no_file() -> None:
     assert row("defaults.fit") == ("strict", "default")
-    assert row("defaults.timeout") == ("300.0", "default")
-    assert row("defaults.model") == ("-", "default")
+    assert row("defaults.timeout") == (300.0, "default")
+    assert row("defaults.model") == (None, "default")
     assert row("providers.minimax.key") == ("not set", "default")
-    assert row("ledger.path") == ("-", "default")
+    assert row("ledger.path") == (str(places.usual_ledger()), "default (for the command)")
     assert run("show").stdout.startswith("no file\n")
 
 
 def test_show_tells_why_a_ledger_is_used(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "imagegen.toml").write_text("[budget]\namount = 1\n")
     assert row("ledger.path") == (str(places.usual_ledger()), "default, as there is a budget")
-    monkeypatch.setenv("IMAGEGEN_LEDGER", "other.db")
-    assert row("ledger.path") == ("other.db", "IMAGEGEN_LEDGER")
+    monkeypatch.setenv("IMAGEGEN_LEDGER", "/tmp/other.db")  # noqa: S108 - never opened
+    assert row("ledger.path") == ("/tmp/other.db", "IMAGEGEN_LEDGER")  # noqa: S108 - same
 
 
 @pytest.mark.usefixtures("folder")
@@ -166,7 +169,12 @@ def test_show_is_a_table_for_people(folder: Path) -> None:
     lines = run("show", "--profile", "work").stdout.splitlines()
     assert lines[:2] == [f"file: {folder / 'imagegen.toml'}", "profile: work"]
     assert lines[3].split() == ["setting", "value", "from"]
-    assert any(line.split()[:2] == ["defaults.fit", "nearest"] for line in lines)
+    rows = [line.split()[:2] for line in lines]
+    assert ["defaults.fit", "nearest"] in rows
+    assert ["defaults.provenance", "true"] in rows
+    assert ["defaults.max_cost", "-"] in rows
+    table = run("show", "--config", str(WHOLE)).stdout
+    assert re.search(r"cheap.models +minimax:image-01, wavespeed:minimax/image-01 ", table)
 
 
 def test_show_stops_at_the_first_fault(folder: Path) -> None:
@@ -214,7 +222,16 @@ def test_a_warning_is_no_fault(folder: Path) -> None:
     warnings = [line for line in result.stdout.splitlines() if line.startswith("warning: ")]
     assert "The file is ignored" in warnings[0]
     assert "the variable OTHER_KEY is not set" in warnings[1]
-    assert len(told("check", "--config", "mine.toml")["warnings"]) == 2
+    first, second = told("check", "--config", "mine.toml")["warnings"]
+    assert first["where"].startswith(f"{places.refreshed_prices()}:1")
+    assert (second["where"], second["fix"]) == ("minimax", "Set it: export OTHER_KEY=…")
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_help_of_the_group_says_whole_sentences() -> None:
+    commands = run("--help").stdout.partition("Commands:")[2].strip().splitlines()
+    assert len(commands) == 3
+    assert all(line.endswith(".") and not line.endswith("...") for line in commands)
 
 
 @pytest.mark.usefixtures("folder")

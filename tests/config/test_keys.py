@@ -127,8 +127,9 @@ def test_a_key_in_the_file_works_with_a_warning_and_another_if_others_can_read_i
     settings = desk.load()
     assert settings.backends["minimax"].api_key == Secret(CANARY)
     assert len(settings.warnings) == count
-    assert "the key itself is in the file" in settings.warnings[0]
-    assert "chmod 600" in settings.warnings[-1] or count == 1
+    assert "the key itself is in the file" in settings.warnings[0].problem
+    assert "chmod 600" in settings.warnings[-1].fix or count == 1
+    assert str(settings.warnings[0]).startswith(f"{desk.own}:2: providers.minimax.key: ")
     assert CANARY not in repr(settings)
     assert CANARY not in repr(desk.examined())
 

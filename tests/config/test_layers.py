@@ -62,9 +62,9 @@ def test_a_blank_variable_names_nothing(desk: Any) -> None:
 def test_the_folder_is_the_working_directory_unless_named(
     desk: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk.write(here="[defaults]\ntimeout = 20\n")
+    desk.write(here="[defaults]\ntimeout = 900\n")
     monkeypatch.chdir(desk.folder)
-    assert load(environ={}).timeout == 20.0
+    assert load(environ={}).timeout == 900.0
 
 
 def test_no_parent_of_the_working_directory_is_looked_at(desk: Any) -> None:
@@ -131,9 +131,10 @@ def test_a_profile_lies_over_the_rest(desk: Any, chosen_by: str) -> None:
 
 
 def test_the_users_profile_goes_before_what_the_working_directory_says_always(desk: Any) -> None:
-    desk.write(own="[profiles.work.defaults]\ntimeout = 10\n", here="[defaults]\ntimeout = 20\n")
-    assert desk.load(profile="work").timeout == 10.0
-    assert desk.load().timeout == 20.0
+    own = '[profiles.work.defaults]\nmodel = "minimax:image-01-live"\n'
+    desk.write(own=own, here='[defaults]\nmodel = "minimax:image-01"\n')
+    assert desk.load(profile="work").defaults.model == "minimax:image-01-live"
+    assert desk.load().defaults.model == "minimax:image-01"
 
 
 def test_a_profile_that_no_file_has_is_an_error_that_names_those_there_are(desk: Any) -> None:

@@ -56,7 +56,8 @@ def test_options_of_any_class_can_be_set(desk: Any) -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("tier = 'c'", "it cannot be text in quotes"),
+        ("tier = 'c'", "there is no such choice"),
+        ("tier = 1", "it is a whole number, not text in quotes"),
         ("handle = 1979-05-27", "it cannot be a date"),
         ("handle = 07:32:00", "it cannot be a time"),
         ("fragile = 2", "it is refused (ZeroDivisionError)"),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 from hypothesis import given, settings, strategies as st
 
 from imagegen import ConfigurationError
@@ -112,9 +113,25 @@ def test_a_broken_file_of_refreshed_prices_is_a_warning(desk: Any) -> None:
     places.refreshed_prices().write_text("[[prices]]\nmodel = 1\n")
     settings = desk.load()
     (warning,) = settings.warnings
-    assert str(places.refreshed_prices()) in warning
-    assert "imagegen prices --refresh" in warning
+    assert str(places.refreshed_prices()) in warning.where
+    assert "imagegen prices --refresh" in warning.fix
     assert amount(settings) is None
+
+
+def test_a_newer_list_goes_before_what_was_refreshed_earlier(desk: Any) -> None:
+    earlier = evolve(PRICE, amount=Decimal("0.0001"), as_of=date(2026, 11, 19))
+    write_prices(places.refreshed_prices(), {"minimax:image-01": earlier})
+    assert amount(desk.load()) is None
+
+
+def test_what_could_not_be_read_again_is_not_kept(tmp_path: Path) -> None:
+    path = tmp_path / "prices.toml"
+    write_prices(path, {"minimax:image-01": PRICE})
+    odd = "wavespeed:" + "a." * 70 + "a"
+    with pytest.raises(ConfigurationError, match="more than 64 dots"):
+        write_prices(path, {"minimax:image-01": PRICE, odd: PRICE})
+    assert read_prices(path) == {"minimax:image-01": PRICE}
+    assert [each.name for each in tmp_path.iterdir()] == ["prices.toml"]
 
 
 def test_a_bound_is_that_of_the_one_who_keeps_to_it() -> None:

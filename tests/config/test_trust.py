@@ -11,6 +11,7 @@ import pytest
 
 from imagegen import ConfigurationError
 from imagegen.config.document import DOTS, LARGEST
+from imagegen.config.faults import LIKELY
 from imagegen.ledger import Budget
 
 BUDGET = "[budget]\namount = '{}'\ncurrency = '{}'\nper = '{}'\n"
@@ -80,6 +81,83 @@ def test_its_route_replaces_the_users_but_keeps_the_lower_max_cost(
     route = desk.load().routes["cheap"]
     assert route.models == ("wavespeed:minimax/image-01",)
     assert route.max_cost == Decimal(counts)
+
+
+@pytest.mark.parametrize(
+    ("own", "here", "counts", "doubts"),
+    [
+        (None, 900, 900.0, 0),
+        (None, 2, None, 1),
+        (60, 2, 60.0, 1),
+        (60, 90, 90.0, 0),
+        (900, 600, 900.0, 1),
+    ],
+)
+def test_it_cannot_cut_off_what_is_paid_for(
+    desk: Any, own: int | None, here: int, counts: float | None, doubts: int
+) -> None:
+    desk.write(own=f"defaults.timeout = {own}" if own else "", here=f"defaults.timeout = {here}")
+    settings = desk.load()
+    assert settings.timeout == counts
+    assert len(settings.warnings) == doubts
+
+
+@pytest.mark.parametrize(
+    ("name", "careful", "careless"),
+    [
+        ("fit", "'strict'", "'nearest'"),
+        ("unsupported", "'error'", "'adjust'"),
+        ("provenance", "false", "true"),
+    ],
+)
+def test_it_cannot_take_back_the_users_care(
+    desk: Any, name: str, careful: str, careless: str
+) -> None:
+    desk.write(own=f"defaults.{name} = {careful}", here=f"defaults.{name} = {careless}")
+    assert str(getattr(desk.load().defaults, name)).lower() == careful.strip("'")
+    desk.write(own="")
+    assert str(getattr(desk.load().defaults, name)).lower() == careless.strip("'")
+    desk.write(own=f"defaults.{name} = {careless}", here=f"defaults.{name} = {careful}")
+    assert str(getattr(desk.load().defaults, name)).lower() == careful.strip("'")
+
+
+def test_the_variable_names_a_file_only_with_its_whole_path(desk: Any) -> None:
+    desk.write(here="[providers.minimax]\nhost = 'https://elsewhere.example'\n")
+    with pytest.raises(ConfigurationError, match="another file in each folder") as caught:
+        desk.load(environ={"IMAGEGEN_CONFIG": "imagegen.toml"})
+    assert "whole path" in caught.value.advice
+    whole = {"IMAGEGEN_CONFIG": str(desk.here)}
+    assert desk.load(environ=whole).backends["minimax"].host == "https://elsewhere.example"
+
+
+@pytest.mark.parametrize("off", ["off", "OFF", " off "])
+def test_no_spelling_of_off_makes_a_file_of_that_name(desk: Any, off: str) -> None:
+    assert desk.load(environ={"IMAGEGEN_LEDGER": off}).ledger == "off"
+
+
+def test_the_ledger_of_the_variable_may_be_in_the_home(desk: Any) -> None:
+    assert desk.load(environ={"IMAGEGEN_LEDGER": "~/l.db"}).ledger == Path.home() / "l.db"
+
+
+def test_a_budget_is_not_counted_on_another_ledger_in_each_folder(desk: Any) -> None:
+    desk.write(own="budget = { amount = '1.00' }")
+    with pytest.raises(ConfigurationError, match="names another one in each folder"):
+        desk.load(environ={"IMAGEGEN_LEDGER": "ledger.db"})
+
+
+def test_of_thousands_of_names_few_are_compared_letter_by_letter(
+    desk: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[int] = []
+
+    def counted(_: str, names: list[str], **__: Any) -> list[str]:
+        compared.append(len(names))
+        return []
+
+    monkeypatch.setattr("imagegen.config.faults.get_close_matches", counted)
+    desk.write(here="defaults.model = 'r'\n" + "".join(f"routes.r{k} = 1\n" for k in range(2000)))
+    assert len(desk.examined().faults) > 2000
+    assert max(compared) == LIKELY
 
 
 def test_a_route_of_both_without_a_limit_has_none(desk: Any) -> None:
@@ -245,11 +323,9 @@ def test_long_keys_and_values_are_cut_short(desk: Any) -> None:
     ],
     ids=["dots", "dotted lines", "one array", "tables", "deep", "one string", "many tables"],
 )
-def test_a_hostile_file_takes_no_minutes(desk: Any, text: str) -> None:
+def test_a_hostile_file_is_refused(desk: Any, text: str) -> None:
     desk.write(here=text)
-    before = os.times().user
     assert desk.examined().faults
-    assert os.times().user - before < 20
 
 
 def test_a_file_is_not_trusted_for_lying_in_the_users_home(desk: Any) -> None:

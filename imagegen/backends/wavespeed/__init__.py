@@ -23,11 +23,17 @@ from imagegen.backends.base import (
 )
 from imagegen.backends.standing import Standing
 from imagegen.backends.wavespeed.account import checked
-from imagegen.backends.wavespeed.catalogue import advice_on_model, image_models, listed
+from imagegen.backends.wavespeed.catalogue import (
+    FAMILY,
+    advice_on_model,
+    image_models,
+    listed,
+    members,
+)
 from imagegen.backends.wavespeed.lookup import found
 from imagegen.backends.wavespeed.predictions import Prediction, outcome, polled, submitted
 from imagegen.backends.wavespeed.prices import current
-from imagegen.backends.wavespeed.translation import FAMILY, full_model_id, translate
+from imagegen.backends.wavespeed.translation import full_model_id, translate
 from imagegen.errors import (
     ConfigurationError,
     DeadlineExceededError,
@@ -114,6 +120,10 @@ class WaveSpeed(Backend):
     def model_id(self, model: str, request: ImageRequest) -> str:
         """For a family, its member for this request."""
         return full_model_id(model, request)
+
+    def members(self, model: str) -> tuple[str, ...]:
+        """For the family, both of its members."""
+        return members(model)
 
     def translate(self, request: ImageRequest, model: str, terms: Terms) -> Translation:
         """Say *request* as the body of POST /api/v3/{model}."""

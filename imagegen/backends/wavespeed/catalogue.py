@@ -19,6 +19,17 @@ from attrs import frozen
 
 from imagegen.pricing import Price
 
+FAMILY = "minimax/image-01"
+"""The id that is not listed and stands for two that are; see `translation.full_model_id`."""
+TEXT_TO_IMAGE = f"{FAMILY}/text-to-image"
+IMAGE_TO_IMAGE = f"{FAMILY}/image-to-image"
+IMAGE_01 = frozenset({TEXT_TO_IMAGE, IMAGE_TO_IMAGE})
+
+
+def members(model: str) -> tuple[str, ...]:
+    """The listed ids that *model* stands for: the family's two, or itself."""
+    return tuple(sorted(IMAGE_01)) if model == FAMILY else (model,)
+
 
 @frozen(kw_only=True)
 class Listed:
@@ -60,8 +71,8 @@ def image_models() -> tuple[str, ...]:
 
 
 def advice_on_model(model: str) -> str:
-    """Name the listed models whose ids are like that of one that is not listed."""
-    models = _listing()["models"]
+    """Name the families and listed models whose ids are like that of one that is not listed."""
+    models = (FAMILY, *image_models())
     close = get_close_matches(model, models, n=2, cutoff=0.7)
     if model in models or not close:
         return ""

@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 from imagegen import codec
 from imagegen.backends.pictures import Exchange, inline_image, is_url
 from imagegen.backends.refusals import is_refusal, refused, told, without_words
-from imagegen.backends.wavespeed.translation import IMAGE_01
+from imagegen.backends.wavespeed.catalogue import IMAGE_01
 from imagegen.errors import (
     ContentPolicyError,
     ImageGenError,

@@ -11,13 +11,13 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from datetime import date
 from decimal import Decimal
+from itertools import chain
 from typing import Any, Literal
 
 from imagegen.backends.refusals import told
 from imagegen.backends.standing import amount
 from imagegen.backends.wavespeed.account import CURRENCY, TIMEOUT, data
-from imagegen.backends.wavespeed.catalogue import listed
-from imagegen.backends.wavespeed.translation import FAMILY, IMAGE_01
+from imagegen.backends.wavespeed.catalogue import listed, members
 from imagegen.errors import ConfigurationError, InvalidRequestError, MalformedReplyError
 from imagegen.flow import Call, Flow
 from imagegen.pricing import Price
@@ -27,6 +27,8 @@ LISTING_LIMIT = 16 * 2**20
 ANSWER_LIMIT = 2**20
 MOST = Decimal(10_000)
 """USD; a price above is a mistake of somebody's."""
+STEEPEST = 10
+"""A discount to less than the price divided by this is taken for a mistake. A judgement."""
 
 Per = Literal["call", "image"]
 
@@ -67,7 +69,7 @@ def current(host: str, account: str, models: Collection[str]) -> Flow[Mapping[st
     rules = dict(_image_models(items))
     day = reply.received_at.date()
     prices = {model: _listed(item, day, url) for model, item in rules.items()}
-    for model in _members(models):
+    for model in dict.fromkeys(chain.from_iterable(map(members, models))):
         price = prices.setdefault(model, None)
         if price and _fewest(model) == 1:
             prices[model] = yield from _asked(host, account, model, price.per)
@@ -81,11 +83,6 @@ def _image_models(items: list[Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
         model = item.get("model_id")
         if isinstance(model, str) and len(model) <= 200 and _MODEL_ID.fullmatch(model):
             yield model, item
-
-
-def _members(models: Collection[str]) -> list[str]:
-    several = (sorted(IMAGE_01) if model == FAMILY else [model] for model in models)
-    return list(dict.fromkeys(member for members in several for member in members))
 
 
 def _fewest(model: str) -> int:
@@ -127,12 +124,12 @@ def _asked(host: str, account: str, model: str, per: Per) -> Flow[Price | None]:
 
 
 def _answered(answer: Mapping[str, Any], *, per: Per, day: date, source: str) -> Price | None:
-    """What the account pays: a discount counts where there is one."""
+    """What the account pays: a discount counts where there is one that can be believed."""
     full, reduced = _price(answer.get("price")), _price(answer.get("discounted_price"))
     currency = answer.get("currency")
     if full is None or not isinstance(currency, str) or not re.fullmatch("[A-Z]{3}", currency):
         return None
-    if reduced is None or reduced >= full:
+    if reduced is None or not full / STEEPEST <= reduced < full:
         return Price(amount=full, currency=currency, per=per, as_of=day, source=source)
     source = f"{source}, discounted for this account from {full:f}"
     return Price(amount=reduced, currency=currency, per=per, as_of=day, source=source)

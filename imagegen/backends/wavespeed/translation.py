@@ -20,14 +20,17 @@ from imagegen.backends.geometry import (
     size_of_ratio,
 )
 from imagegen.backends.image_01 import RATIOS, fitting_ratio, fitting_size
-from imagegen.backends.wavespeed.catalogue import Listed, captured_on, listed
+from imagegen.backends.wavespeed.catalogue import (
+    FAMILY,
+    IMAGE_01,
+    IMAGE_TO_IMAGE,
+    TEXT_TO_IMAGE,
+    Listed,
+    captured_on,
+    listed,
+)
 from imagegen.errors import UnsupportedFeatureError
 from imagegen.request import LONGEST_SIDE, ImageRequest, ReferenceImage, Size
-
-FAMILY = "minimax/image-01"
-TEXT_TO_IMAGE = f"{FAMILY}/text-to-image"
-IMAGE_TO_IMAGE = f"{FAMILY}/image-to-image"
-IMAGE_01 = frozenset({TEXT_TO_IMAGE, IMAGE_TO_IMAGE})
 
 _RESERVED = frozenset({"num_images", "prompt", "seed"})
 _OPTIMIZERS = ("prompt_optimizer", "enable_prompt_expansion")
