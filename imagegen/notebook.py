@@ -6,13 +6,21 @@ objects", read on 2026-11-21): texts by media type, a picture's as base64.
 
 from __future__ import annotations
 
-import base64
 import html
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from imagegen.media import sniff
-from imagegen.redaction import prompts_hidden, shown, shown_prompt, without_prompt, without_query
-from imagegen.result import Cost, GeneratedImage, Generation
+from imagegen.redaction import prompts_hidden, shown, shown_prompt, without_prompt
+from imagegen.result import GeneratedImage, Generation
+from imagegen.wording import (
+    Room,
+    caption,
+    counted,
+    data_url,
+    in_base64,
+    media_type,
+    money_with_basis,
+    why_not,
+)
 
 SHOWN = 24
 """Pictures, and lines of what is missing or to be noticed, that are shown of a Generation."""
@@ -21,7 +29,8 @@ INLINED = 32_000_000
 """Bytes of all the pictures that are shown of a Generation."""
 
 _JUPYTER = ("image/png", "image/jpeg")
-_BROWSERS = (*_JUPYTER, "image/webp", "image/gif")
+_LONGEST = 80
+_COLUMN = "margin:0;max-width:20em;overflow-wrap:anywhere"
 _GRID = "display:flex;flex-wrap:wrap;gap:1em;align-items:flex-end"
 
 
@@ -39,11 +48,11 @@ def bundle(
 
 
 def _forms(image: GeneratedImage) -> Iterator[tuple[str, str]]:
-    missing = _why_not(image)
-    kind = _media_type(image)
+    missing = _with_advice(why_not(image, "", _LONGEST), image)
+    kind = media_type(image)
     yield "text/plain", f"{image!r}\n{missing}" if missing else repr(image)
-    if image.data is not None and kind in _JUPYTER:
-        yield kind, _base64(image.data)
+    if kind in _JUPYTER:
+        yield kind, in_base64(image)
     else:
         yield "text/html", f"<p>{_text(missing)}</p>" if missing else _inline(image, "picture")
 
@@ -51,64 +60,36 @@ def _forms(image: GeneratedImage) -> Iterator[tuple[str, str]]:
 def page(generation: Generation) -> str:
     """Return *generation* as HTML: pictures with seed and size, money, and what is missing."""
     images = generation.images[:SHOWN]
+    figures = "".join(_figures(images, generation.request.prompt))
     more = _more(len(generation.images) - SHOWN, "picture")
     return (
-        f'<div><div style="{_GRID}">{"".join(_figures(images))}</div>{more}'
+        f'<div><div style="{_GRID}">{figures}</div>{more}'
         f"<p>{_text(_made(generation))}</p><p><q>{_prompt(generation)}</q></p>"
         f"{_listed(tuple(_lines(generation)))}</div>"
     )
 
 
-def _figures(images: Iterable[GeneratedImage]) -> Iterator[str]:
-    room = INLINED
+def _figures(images: Iterable[GeneratedImage], prompt: str) -> Iterator[str]:
+    room = Room(INLINED)
     for number, image in enumerate(images):
-        size = len(image.data or b"")
-        why = _why_not(image) or _if_too_large(size, room)
+        why = _with_advice(room.why_not(image, prompt, _LONGEST), image)
         body = f"<p>{_text(why)}</p>" if why else _inline(image, f"picture {number}")
-        room -= 0 if why else size
         yield (
-            f'<figure style="margin:0;max-width:20em">{body}'
-            f"<figcaption>{_text(_caption(image))}</figcaption></figure>"
+            f'<figure style="{_COLUMN}">{body}'
+            f"<figcaption>{_text(caption(image))}</figcaption></figure>"
         )
 
 
-def _why_not(image: GeneratedImage) -> str:
-    """Why *image* cannot be shown, and what to do; empty if it can."""
-    if image.data is None:
-        source = f" from {without_query(image.url)}" if image.url else ""
-        until = f", until {image.expires_at:%Y-%m-%d %H:%M %Z}" if image.expires_at else ""
-        return f"Not fetched: client.fetch(generation) brings it{source}{until}"
-    if _media_type(image) not in _BROWSERS:
-        return "Browsers do not show this type of picture: client.save(generation, folder)"
-    return ""
-
-
-def _if_too_large(size: int, room: int) -> str:
-    if size <= room:
-        return ""
-    return f"Not shown: all pictures together are over {INLINED // 1_000_000} MB"
-
-
-def _media_type(image: GeneratedImage) -> str:
-    """By the bytes: what the field says may have come from a file."""
-    media = sniff(image.data) if image.data is not None else None
-    return media.type if media else ""
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")
+def _with_advice(why: str, image: GeneratedImage) -> str:
+    """Why *image* is not shown, and what to do about it."""
+    if not why or (image.data is None and image.url is None):
+        return why
+    verb = "fetch(generation) brings" if image.data is None else "save(generation, folder) writes"
+    return f"{why} (client.{verb} it)"
 
 
 def _inline(image: GeneratedImage, name: str) -> str:
-    source = f"data:{_media_type(image)};base64,{_base64(image.data or b'')}"
-    return f'<img alt="{name}" style="max-width:100%" src="{source}">'
-
-
-def _caption(image: GeneratedImage) -> str:
-    size = f"{image.width} × {image.height} px" if image.width and image.height else "size unknown"
-    seed = "" if image.seed is None else f" · seed {image.seed}"
-    flag = " · flagged as not safe for work" if image.nsfw else ""
-    return f"{size}{seed}{flag}"
+    return f'<img alt="{name}" style="max-width:100%" src="{data_url(image)}">'
 
 
 def _made(generation: Generation) -> str:
@@ -116,13 +97,7 @@ def _made(generation: Generation) -> str:
     time = "" if seconds is None else f" · {seconds:.1f} s"
     count = f"{len(generation.images)} of {generation.request.n} pictures"
     who = f"{generation.provider} {generation.model}"
-    return f"{count} by {who} · {_price(generation.cost)}{time}"
-
-
-def _price(cost: Cost) -> str:
-    if cost.amount is None:
-        return "cost unknown"
-    return " ".join((str(cost.amount), cost.currency or "", f"({cost.basis})"))
+    return f"{count} by {who} · {money_with_basis(generation.cost)}{time}"
 
 
 def _prompt(generation: Generation) -> str:
@@ -148,8 +123,7 @@ def _listed(lines: Sequence[str]) -> str:
 
 
 def _more(count: int, what: str) -> str:
-    plural = "" if count == 1 else "s"
-    return f"<p>{count:,} more {what}{plural}, not shown here</p>" if count > 0 else ""
+    return f"<p>{counted(count, f'more {what}')}, not shown here</p>" if count > 0 else ""
 
 
 def _text(text: str) -> str:

@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 VARIABLE = "IMAGEGEN_HIDE_PROMPTS"
 
@@ -88,28 +88,61 @@ def shown_prompt(prompt: str) -> str:
 def without_prompt(text: str, prompt: str) -> str:
     """Return *text* with ``<prompt>`` wherever it quotes *prompt*, if prompts are hidden.
 
-    A quotation may differ in case, space and escapes. One that is broken off, or changed within,
-    is recognised by any twelve letters or digits in a row.
+    A quotation may differ in case, space and escapes, those of a URL among them, once or twice
+    over. One that is broken off, or changed within, is recognised by any twelve letters or digits
+    in a row.
     """
     if not prompts_hidden():
         return text
-    forms = {prompt, json.dumps(prompt)[1:-1], json.dumps(prompt, ensure_ascii=False)[1:-1]}
+    escaped = {json.dumps(prompt)[1:-1], json.dumps(prompt, ensure_ascii=False)[1:-1]}
+    forms = {prompt, *escaped, "+".join(prompt.split())}
     whole = "|".join(sorted(filter(None, map(_quotation, forms)), key=len, reverse=True))
-    if whole:
-        text = re.sub(whole, _STAND_IN, text, flags=re.IGNORECASE)
     known = {piece for form in forms for piece, _, _ in _pieces(form)}
-    return _replaced(text, [(a, b) for piece, a, b in _pieces(text) if piece in known])
+    places = list[tuple[int, int]]()
+    for plain, at in _readings(text):
+        found = re.finditer(whole, plain, re.IGNORECASE) if whole else ()
+        places += [(at[match.start()], at[match.end()]) for match in found]
+        places += [(at[a], at[b]) for piece, a, b in _pieces(plain) if piece in known]
+    return _replaced(text, sorted(places))
 
 
 _STAND_IN = "<prompt>"
 _PIECE = 12
 _GAP = r"(?:\\[nrt]|\s)+"
+_ENCODED = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
+_READINGS = 3
+"""As it is, and without percent-encoding once and twice: a URL may be within another's query."""
 
 
 def _quotation(form: str) -> str:
     """A pattern for *form*, but not within a longer word: a short prompt may be a part of many."""
     words = _GAP.join(map(re.escape, form.split()))
     return words and f"(?<![A-Za-z0-9]){words}(?![A-Za-z0-9])"
+
+
+def _readings(text: str) -> Iterator[tuple[str, Sequence[int]]]:
+    """How *text* can be read, and where in it each character of that begins; last, its end."""
+    at: Sequence[int] = range(len(text) + 1)
+    for _ in range(_READINGS):
+        yield text, at
+        if not _ENCODED.search(text):
+            break
+        text, begins = _decoded(text)
+        at = [at[place] for place in begins]
+
+
+def _decoded(text: str) -> tuple[str, list[int]]:
+    """*text* without percent-encoding, and where each character was; last, the end."""
+    parts, begins, kept = list[str](), list[int](), 0
+    for run in _ENCODED.finditer(text):
+        parts.append(text[kept : run.start()])
+        begins += range(kept, run.start())
+        kept = run.start()
+        parts.append(bytes.fromhex(run[0].replace("%", "")).decode("utf-8", "surrogateescape"))
+        for char in parts[-1]:
+            begins.append(kept)
+            kept += 3 * len(char.encode("utf-8", "surrogateescape"))
+    return "".join([*parts, text[kept:]]), [*begins, *range(kept, len(text) + 1)]
 
 
 def _pieces(text: str) -> Iterator[tuple[str, int, int]]:
@@ -125,7 +158,7 @@ def _replaced(text: str, places: list[tuple[int, int]]) -> str:
     for start, stop in places:
         if start > end:
             parts += [text[kept:start], _STAND_IN]
-        end = kept = stop
+        end = kept = max(end, stop)
     return "".join([*parts, text[kept:]])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -172,14 +173,23 @@ def test_a_picture_that_is_not_fetched_says_how_to() -> None:
     forms = GeneratedImage(url=SIGNED, expires_at=until)._repr_mimebundle_()
     assert forms.keys() == {"text/plain", "text/html"}
     for text in (forms["text/plain"], read(forms["text/html"]).text):
-        assert "client.fetch(generation) brings it from https://cdn.host/a.png" in text
-        assert "until 2026-11-28 12:00 UTC" in text
+        assert (
+            "Not fetched: it is kept until 2026-11-28 12:00 UTC at https://cdn.host/a.png" in text
+        )
+        assert "client.fetch(generation) brings it" in text
         assert "SECRET" not in text
 
 
 def test_a_picture_without_address_says_that_it_is_not_fetched() -> None:
     html = GeneratedImage()._repr_mimebundle_()["text/html"]
-    assert read(html).text == "Not fetched: client.fetch(generation) brings it"
+    assert read(html).text == "Not fetched: the provider gave neither bytes nor a URL"
+
+
+def test_a_long_address_is_cut_and_stays_in_its_column() -> None:
+    html = generation(GeneratedImage(url="https://h/" + "long/" * 200))._repr_html_()
+    (address,) = re.findall(r"https://\S+", read(html).text)
+    assert len(address) == 80
+    assert "overflow-wrap:anywhere" in html
 
 
 # A Generation
@@ -189,8 +199,8 @@ def test_pictures_are_shown_with_size_seed_and_flag() -> None:
     made = generation(image(seed=0), image(encoded("JPEG", (8, 4)), nsfw=True))
     page = shown(made)
     assert page.sources == [inline(PNG, "image/png"), inline(encoded("JPEG", (8, 4)), "image/jpeg")]
-    assert "64 × 40 px · seed 0" in page.text
-    assert "8 × 4 px · flagged as not safe for work" in page.text
+    assert "64 × 40 px, seed 0" in page.text
+    assert "8 × 4 px, flagged as not safe for work" in page.text
 
 
 def test_who_made_it_for_how_much_is_said() -> None:
@@ -201,7 +211,7 @@ def test_who_made_it_for_how_much_is_said() -> None:
     )
     cost = Cost(amount=Decimal("0.0070"), currency="USD", basis="list-price")
     text = shown(generation(image(), cost=cost, attempts=attempts)).text
-    assert "1 of 1 pictures by p m · 0.0070 USD (list-price) · 3.2 s" in text
+    assert "1 of 1 pictures by p m · 0.0070 USD (list price) · 3.2 s" in text
     assert "a red fox" in text
 
 
@@ -214,7 +224,9 @@ def test_a_time_that_is_not_known_is_not_said(seconds: float | None, end: str) -
 def test_an_unknown_cost_is_unknown() -> None:
     assert "p m · cost unknown" in shown(generation(image())).text
     free = Cost(amount=Decimal(0), basis="list-price")
-    assert "p m · 0 (list-price)" in shown(generation(image(), cost=free)).text
+    assert "p m · 0 (list price)" in shown(generation(image(), cost=free)).text
+    strange = Cost(amount=Decimal("NaN"), currency="USD", basis="billed")
+    assert "p m · cost unknown" in shown(generation(image(), cost=strange)).text
 
 
 def test_what_is_missing_is_listed() -> None:
@@ -257,7 +269,7 @@ def test_pictures_that_are_too_many_bytes_are_left_out(monkeypatch: pytest.Monke
     large = image(PNG + bytes(1_900_000))
     page = shown(generation(large, large, image()))
     assert page.sources == [inline(large.data or b"", "image/png"), inline(PNG, "image/png")]
-    assert page.text.count("Not shown: all pictures together are over 2 MB") == 1
+    assert page.text.count("Not shown: a page has room for 2 MB of pictures") == 1
 
 
 def test_a_generation_shows_no_signature() -> None:
@@ -274,7 +286,9 @@ def test_a_generation_shows_no_signature() -> None:
 @pytest.mark.usefixtures("hidden")
 def test_a_hidden_prompt_is_not_shown() -> None:
     failure = ImageFailure(error="E", message="no picture of 'a red fox'")
-    made = generation(failures=(failure,), notices=(Notice("ignored", "n", "of a Red Fox"),))
+    kept = GeneratedImage(url="https://h/a%20red%20fox.png")
+    notices = (Notice("ignored", "n", "of a Red Fox"),)
+    made = generation(kept, failures=(failure,), notices=notices)
     html = made._repr_html_()
     assert "fox" not in html.casefold()
     assert "<9 characters>" in read(html).text

@@ -12,6 +12,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import assume, given, settings, strategies as st
@@ -31,6 +32,7 @@ from imagegen.request import ImageRequest
 
 KEY = "sk-canary-1234567890"
 LONG = "a quiet harbour at dawn, painted in oil, with two red boats"
+QUOTINGS = [str, repr, json.dumps, shown, str.upper, quote, quote_plus]
 WORDS = st.text("abc xyz狐é.,\n\"'\\<>%ß", min_size=1, max_size=60)
 
 
@@ -256,6 +258,15 @@ def test_the_environment_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
         (r"see: a\nred\nfox.", "a\nred\nfox", "see: <prompt>."),
         (r'"a \"red\" fox"', 'a "red" fox', '"<prompt>"'),
         (r"\u72d0\u72f8!", "狐狸", "<prompt>!"),
+        ("https://h/a%20fox.png", "a fox", "https://h/<prompt>.png"),
+        ("https://h/%61%20FOX%2f1.png", "a fox", "https://h/<prompt>%2f1.png"),
+        ("https://h/a+fox.png", "a fox", "https://h/<prompt>.png"),
+        ("/x?u=https%3A%2F%2Fh%2Fa%2520fox.png", "a fox", "/x?u=https%3A%2F%2Fh%2F<prompt>.png"),
+        ("h/%e7%8b%90%E7%8B%B8%0a%ff", "狐狸", "h/<prompt>%0a%ff"),
+        (f"h/{quote(LONG[:30])}.png", LONG, "h/<prompt>.png"),
+        ("50%25 milk, 50% milk", "50%25 milk", "<prompt>, 50% milk"),
+        ("a%20foxglove.png", "a fox", "a%20foxglove.png"),
+        ("a%2", "a fox", "a%2"),
         (f"it begins {LONG[:30]}…", LONG, "it begins <prompt>…"),
         (f"it ends {LONG[30:]}.", LONG, "it ends <prompt>."),
         ("QUIET-HARBOUR_AT_DAWN", LONG, "<prompt>"),
@@ -280,7 +291,7 @@ def test_a_prompt_that_was_cut_with_its_message_is_recognised() -> None:
 
 
 @settings(max_examples=200, deadline=None)
-@given(WORDS, WORDS, WORDS, st.sampled_from([str, repr, json.dumps, shown, str.upper]))
+@given(WORDS, WORDS, WORDS, st.sampled_from(QUOTINGS))
 def test_no_quotation_is_left_whatever_stands_around_it(
     before: str, prompt: str, after: str, quoted: Any
 ) -> None:
@@ -309,7 +320,9 @@ def test_words_that_share_nothing_with_the_prompt_stay(text: str, prompt: str) -
 
 
 @pytest.mark.usefixtures("hidden")
-@pytest.mark.parametrize("piece", ["a ", "ab", "\n", "\\n", "狐", "(", "<prompt>"])
+@pytest.mark.parametrize(
+    "piece", ["a ", "ab", "\n", "\\n", "狐", "(", "+ ", "%20", "%25", "<prompt>"]
+)
 def test_long_words_are_cleaned_in_no_time(piece: str) -> None:
     started = time.process_time()
     without_prompt((piece * 5000)[:5000], (piece * 1500)[:1500])

@@ -7,11 +7,13 @@ import hashlib
 import re
 import struct
 import sys
+import tracemalloc
 from collections import Counter
 from datetime import UTC, datetime
 from decimal import Decimal
 from html.parser import HTMLParser
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from attrs import evolve, field, mutable
@@ -25,6 +27,7 @@ from imagegen import (
     Generation,
     ImageFailure,
     ImageRequest,
+    JobFailedError,
     Notice,
     RateLimitError,
     ReferenceImage,
@@ -76,9 +79,15 @@ def failed(error: Any, model: str = "minimax:image-01", seconds: float = 1.0) ->
     return Contender(model=model, error=error, price=usd("0.0070"), seconds=seconds)
 
 
-def html(*contenders: Contender, request: ImageRequest = REQUEST) -> str:
+def comparison(*contenders: Contender, request: ImageRequest = REQUEST) -> Comparison:
     whole = contenders or (contender(),)
-    return page(Comparison(request=request, contenders=whole, started_at=STARTED))
+    return Comparison(request=request, contenders=whole, started_at=STARTED)
+
+
+def html(*contenders: Contender, request: ImageRequest = REQUEST, note: str = "") -> str:
+    """The page as a browser reads it: with the characters that its references stand for."""
+    text = page(comparison(*contenders, request=request), note)
+    return re.sub(r"&#(\d{3,});", lambda match: chr(int(match[1])), text)
 
 
 @mutable
@@ -166,6 +175,37 @@ def test_the_bytes_of_each_picture_are_in_it_once() -> None:
         assert text.count(base64.b64encode(PNG + bytes([seed])).decode()) == 1
 
 
+def test_a_note_stands_at_the_top_as_text() -> None:
+    text = html(note="sandbox: <b>nothing</b> was charged")
+    assert [each["role"] for each in read(text).all("p") if "role" in each] == ["note"]
+    assert "sandbox: &lt;b&gt;nothing&lt;/b&gt; was charged" in text
+    assert text.index('role="note"') < text.index("<h1>")
+    assert 'role="note"' not in html()
+
+
+def test_pictures_beyond_the_page_s_room_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "INLINED", 2_000_000)
+    (large,) = (GeneratedImage().with_data(PNG + bytes(1_900_000)),)
+    assert large
+    text = html(contender("a:b", images=(large, large)), contender("c:d", images=pictures(7)))
+    assert len(read(text).all("img")) == 2
+    assert text.count("Not shown: a page has room for 2 MB of pictures<") == 1
+    assert base64.b64encode(PNG + bytes([7])).decode() in text
+
+
+def test_a_large_page_takes_little_more_memory_than_itself() -> None:
+    large = GeneratedImage().with_data(PNG + bytes(1_000_000))
+    assert large
+    whole = comparison(contender(images=(large,) * 8), request=ImageRequest("🦊 – ×"))
+    page(comparison())
+    tracemalloc.start()
+    text = page(whole)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert text.isascii()
+    assert peak < 2.6 * len(text)
+
+
 def test_without_jinja_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "jinja2", None)
     report._environment.cache_clear()
@@ -218,7 +258,9 @@ def test_a_hidden_prompt_is_nowhere_in_it() -> None:
         notices=(Notice("adjusted", "prompt", f"{prompt.upper()} was cut"),),
     )
     none = failed(RateLimitError(f"no: {prompt}", advice=f"not {prompt}"))
-    text = html(whole, none, request=ImageRequest(prompt, n=2))
+    kept = contender(images=(GeneratedImage(url=f"https://h/{quote(prompt)}.png"),))
+    text = html(whole, none, kept, request=ImageRequest(prompt, n=2))
+    assert "https://h/&lt;prompt&gt;.png<" in text
     assert "&lt;prompt hidden&gt;" in text
     assert "secret" not in text.lower()
 
@@ -229,8 +271,8 @@ def test_a_hidden_prompt_is_nowhere_in_it() -> None:
 def test_a_picture_says_what_it_is() -> None:
     (image, _) = pictures(7, 8)
     text = html(contender(images=(evolve(image, nsfw=True), evolve(image, seed=None, nsfw=False))))
-    assert "1000 × 500, seed 7, flagged NSFW<" in text
-    assert "1000 × 500, not NSFW<" in text
+    assert "1000 × 500 px, seed 7, flagged as not safe for work<" in text
+    assert "1000 × 500 px, flagged as safe for work<" in text
     first, second = (each["alt"] for each in read(text).all("img"))
     assert first == "a red fox – minimax:image-01, picture 1"
     assert second == "a red fox – minimax:image-01, picture 2"
@@ -241,7 +283,7 @@ def test_a_picture_says_what_it_is() -> None:
     [
         (
             GeneratedImage(url="https://cdn.example/a.png?Signature=s3", expires_at=STARTED),
-            "keeps it until 2026-11-21 09:30 UTC at https://cdn.example/a.png<",
+            "Not fetched: it is kept until 2026-11-21 09:30 UTC at https://cdn.example/a.png<",
         ),
         (GeneratedImage(), "neither bytes nor a URL"),
         (GeneratedImage(data=b"II*\0....", media_type="image/png"), "image/tiff, which browsers"),
@@ -277,6 +319,13 @@ def test_what_is_missing_says_why_and_whether_it_was_charged() -> None:
     assert "blocked (ContentPolicyError, not charged)" in text
 
 
+def test_a_picture_that_a_notice_names_has_the_notice_s_number_too() -> None:
+    notice = Notice("delivered", "size", "image 1 came as 1000x500, not 1000x1000")
+    text = html(contender(images=pictures(*range(12)), notices=(notice,)))
+    assert "<b>Picture 2 (image 1):</b>" in text
+    assert text.count("(image ") == 1
+
+
 def test_notices_and_the_number_of_submissions_are_told() -> None:
     attempts = tuple(Attempt(provider="minimax", model="image-01", n=2) for _ in range(3))
     notices = (Notice("adjusted", "size", "1000x704 was sent"),)
@@ -303,6 +352,21 @@ def test_an_unknown_cost_is_never_a_bar_or_a_nought() -> None:
     assert len(read(text).all("rect")) == 1  # its latency
     assert finding(text, "Cheapest") == "Not known No cost is known"
     assert finding(text, "Total cost") == "Unknown The cost of 1 model is not known"
+
+
+@pytest.mark.parametrize("amount", ["NaN", "sNaN", "Infinity", "-1", "1E+999999", "1E-999999"])
+def test_what_is_no_sum_of_money_is_unknown(amount: str) -> None:
+    odd, attempt = usd(amount), Attempt(provider="g", model="h", n=2, cost=usd(amount))
+    error = JobFailedError("lost", charged="unknown")
+    error.attempts = (attempt, attempt)
+    text = html(
+        evolve(contender("a:b", cost=odd), price=odd), contender("c:d"), failed(error, "g:h")
+    )
+    assert row(text, "a:b") == ["2", "unknown", "unknown", "2.00 s", "1.00", "unknown"]
+    assert row(text, "g:h")[1] == "unknown"
+    assert finding(text, "Cheapest").startswith("c:d 0.0070 USD")
+    assert finding(text, "Total cost").startswith("At least 0.0070 USD")
+    assert len(text) < 50_000
 
 
 def test_the_longest_bar_is_the_dearest_and_the_others_are_in_proportion() -> None:

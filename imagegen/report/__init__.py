@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from imagegen.errors import ConfigurationError
 from imagegen.report.view import view
+from imagegen.wording import Room
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -21,22 +22,35 @@ if TYPE_CHECKING:
     from imagegen.comparison import Comparison
 
 
-def page(comparison: Comparison) -> str:
-    """Write *comparison* as one self-contained HTML file, in English; UTF-8 when it is encoded.
+INLINED = 100_000_000
+"""Bytes of all the pictures that are in one page."""
 
-    Pictures are in it as far as their bytes are in *comparison*; for the others it says why not.
-    Signed queries are left out, prompts too where they are hidden. Equal comparisons give equal
-    files.
+
+def page(comparison: Comparison, note: str = "") -> str:
+    """Write *comparison* as one self-contained HTML file, in English.
+
+    Pictures are in it as far as their bytes are in *comparison*, and up to `INLINED` bytes of them;
+    for the others it says why not. A *note* is shown at the top, as text. Signed queries are left
+    out, prompts too where they are hidden. Equal comparisons give equal files.
+
+    It is ASCII, other characters are references: with one of them in it, Python would keep every
+    character of a large page in two or four bytes.
 
     Raises:
         ConfigurationError: Jinja2 is not installed.
     """
     style, script = _resource("page.css"), _resource("page.js")
-    return (
+    pieces = (
         _environment()
         .get_template("page.html")
-        .render(page=view(comparison), style=style, script=script, policy=_policy(style, script))
+        .generate(
+            page=view(comparison, note, Room(INLINED)),
+            style=style,
+            script=script,
+            policy=_policy(style, script),
+        )
     )
+    return "".join(map(_in_ascii, pieces))
 
 
 def require() -> None:
@@ -46,6 +60,10 @@ def require() -> None:
         ConfigurationError: Jinja2 is not installed.
     """
     _environment()
+
+
+def _in_ascii(text: str) -> str:
+    return text if text.isascii() else text.encode("ascii", "xmlcharrefreplace").decode("ascii")
 
 
 @cache

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from imagegen.report.words import latency, money, unit, was_asked
+from imagegen.report.words import cost_of, latency, was_asked
 from imagegen.result import Cost
+from imagegen.wording import money, unit
 
 if TYPE_CHECKING:
     from imagegen.comparison import Contender
@@ -53,11 +54,11 @@ class Chart:
 
 def charts(contenders: Sequence[Contender], names: Sequence[str]) -> tuple[Chart, ...]:
     """Draw costs, one chart for each currency, and latencies; *names* are the models' as shown."""
-    units = sorted({unit(c.cost) for c in contenders if c.cost.amount})
-    pairs = list(zip(names, contenders, strict=True))
+    costs = list(zip(names, map(cost_of, contenders), strict=True))
+    units = sorted({unit(cost) for _, cost in costs if cost.amount})
     return (
-        *(_costs(each, [(n, c.cost) for n, c in pairs], len(units)) for each in units or [""]),
-        _latencies([(n, c) for n, c in pairs]),
+        *(_costs(each, costs, len(units)) for each in units or [""]),
+        _latencies(list(zip(names, contenders, strict=True))),
     )
 
 

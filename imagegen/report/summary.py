@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from imagegen.report.words import basis, counted, latency, listed, money, unit
+from imagegen.report.words import cost_of, latency, listed
 from imagegen.result import Cost
+from imagegen.wording import basis, counted, money, unit
 
 if TYPE_CHECKING:
     from imagegen.comparison import Comparison, Contender
@@ -47,7 +48,7 @@ def findings(comparison: Comparison, names: Sequence[str]) -> tuple[Finding, Fin
 
 
 def _cheapest(contenders: Sequence[Contender], whole: list[int], names: Sequence[str]) -> Finding:
-    costs = {place: contenders[place].cost for place in whole}
+    costs = {place: cost_of(contenders[place]) for place in whole}
     amounts = {place: cost.amount for place, cost in costs.items() if cost.amount is not None}
     if len({unit(cost) for cost in costs.values() if cost.amount}) > 1:
         return Finding("Cheapest", "Not compared", note="The costs are in several currencies")
@@ -74,9 +75,10 @@ def _fastest(contenders: Sequence[Contender], whole: list[int], names: Sequence[
 
 def _total(comparison: Comparison) -> Finding:
     """The total; where it is unknown, what is known of it in each currency."""
-    if comparison.cost.amount is not None:
-        return Finding("Total cost", money(comparison.cost), note=basis(comparison.cost))
-    costs = [contender.cost for contender in comparison.contenders]
+    costs = [cost_of(contender) for contender in comparison.contenders]
+    total = Cost.total(costs)
+    if total.amount is not None:
+        return Finding("Total cost", money(total), note=basis(total))
     known = [cost for cost in costs if cost.amount]
     units = sorted({unit(cost) for cost in known})
     sums = [Cost.total(cost for cost in known if unit(cost) == each) for each in units]

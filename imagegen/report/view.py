@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-import base64
-from datetime import UTC, datetime
+import re
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from attrs import frozen
 
 from imagegen.errors import ImageGenError
-from imagegen.media import EXTENSIONS, sniff
+from imagegen.media import sniff
 from imagegen.report.charts import Chart, charts
 from imagegen.report.summary import Finding, findings
-from imagegen.report.words import Voice, attempts, basis, counted, latency, money, rate
+from imagegen.report.words import (
+    Voice,
+    attempts,
+    cost_of,
+    cost_of_megapixel,
+    latency,
+    rate,
+)
 from imagegen.request import ImageRequest, ReferenceImage
-from imagegen.result import GeneratedImage, Generation, ImageFailure
+from imagegen.result import GeneratedImage, Generation, ImageFailure, Notice
+from imagegen.wording import Room, basis, caption, counted, data_url, moment, money
 
 if TYPE_CHECKING:
     from imagegen.comparison import Comparison, Contender
 
-DISPLAYED = frozenset(EXTENSIONS) - {"image/tiff"}
-"""Media types that every browser shows."""
-
+_LONGEST = 1000
 _CHARGED = {"no": "not charged", "yes": "charged", "unknown": "perhaps charged"}
 
 
@@ -36,15 +42,20 @@ class Fact:
 
 @frozen
 class Picture:
-    """One picture: `source` is a data URL, or None, and then `missing` says why."""
+    """One picture; where it cannot be shown, `missing` says why."""
 
     label: str
     alt: str
     facts: str
-    source: str | None
     missing: str
     width: int | None
     height: int | None
+    image: GeneratedImage
+
+    @property
+    def source(self) -> str:
+        """A data URL, made when it is written: all of them together are as large as the page."""
+        return data_url(self.image)
 
 
 @frozen
@@ -78,6 +89,7 @@ class View:
     """
 
     title: str
+    note: str
     heading: str
     started_at: str
     prompt: str
@@ -91,23 +103,24 @@ class View:
     rows: tuple[tuple[str, ...], ...]
 
 
-def view(comparison: Comparison) -> View:
-    """Put *comparison* into words."""
+def view(comparison: Comparison, note: str, room: Room) -> View:
+    """Put *comparison* into words, under *note*, with the pictures that *room* is enough for."""
     voice = Voice(comparison.request)
     names = [voice.says(contender.model, 160) for contender in comparison.contenders]
     found = findings(comparison, names)
     heading = f"{counted(len(names), 'model')} compared"
     return View(
         title=f"{heading}: {voice.title(60)}",
+        note=voice.says(note),
         heading=heading,
-        started_at=_moment(comparison.started_at),
+        started_at=moment(comparison.started_at),
         prompt=voice.prompt(),
         request=_request(comparison.request, voice),
         references=tuple(_reference(each, voice) for each in comparison.request.references),
         findings=found,
         single=comparison.request.n == 1,
         cards=tuple(
-            _card(contender, names[place], voice, _best(place, found))
+            _card(contender, names[place], voice, _best(place, found), room)
             for place, contender in enumerate(comparison.contenders)
         ),
         charts=charts(comparison.contenders, names),
@@ -118,10 +131,6 @@ def view(comparison: Comparison) -> View:
 
 def _best(place: int, found: tuple[Finding, ...]) -> tuple[str, ...]:
     return tuple(finding.name for finding in found if place in finding.places)
-
-
-def _moment(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _request(request: ImageRequest, voice: Voice) -> tuple[Fact, ...]:
@@ -140,9 +149,9 @@ def _request(request: ImageRequest, voice: Voice) -> tuple[Fact, ...]:
     return tuple(facts)
 
 
-def _options(options: object, voice: Voice) -> str:
+def _options(options: Mapping[str, object], voice: Voice) -> str:
     """Names of options; their values may be long, or nobody's business."""
-    return ", ".join(voice.says(str(name), 60) for name in options)  # type: ignore[attr-defined]
+    return ", ".join(voice.says(str(name), 60) for name in options)
 
 
 def _reference(reference: ReferenceImage, voice: Voice) -> str:
@@ -151,14 +160,14 @@ def _reference(reference: ReferenceImage, voice: Voice) -> str:
     return f"{reference.role}: {reference.media_type}, SHA-256 {(reference.sha256 or '')[:16]}…"
 
 
-def _card(contender: Contender, name: str, voice: Voice, best: tuple[str, ...]) -> Card:
+def _card(contender: Contender, name: str, voice: Voice, best: tuple[str, ...], room: Room) -> Card:
     made = contender.generation
     return Card(
         name=name,
         status=_status(contender, voice.request.n),
         best=best,
         error=_error(contender.error, voice) if contender.error else None,
-        pictures=_pictures(made, name, voice) if made else (),
+        pictures=_pictures(made, name, voice, room) if made else (),
         facts=_facts(contender, voice.request.n),
         failures=tuple(_failure(each, voice) for each in made.failures) if made else (),
         notices=tuple(_notice(each.kind, each.message, voice) for each in made.notices)
@@ -193,10 +202,11 @@ def _notice(kind: str, message: str, voice: Voice) -> str:
 
 
 def _facts(contender: Contender, wanted: int) -> tuple[Fact, ...]:
-    cost, price = basis(contender.cost), basis(contender.price)
+    cost, price = cost_of(contender), contender.price
+    rests_on = basis(price) if basis(price) != basis(cost) else ""
     return (
-        Fact("Cost", money(contender.cost), cost),
-        Fact("Price per picture", rate(contender.price, wanted), "" if price == cost else price),
+        Fact("Cost", money(cost), basis(cost)),
+        Fact("Price per picture", rate(price, wanted), rests_on),
         Fact("Latency", latency(contender)),
         Fact("Megapixels", _pixels(contender)),
         Fact("Cost per megapixel", _cost_of_pixels(contender)),
@@ -208,7 +218,7 @@ def _row(contender: Contender, name: str) -> tuple[str, ...]:
     return (
         name,
         f"{len(contender.images):,}",
-        money(contender.cost),
+        money(cost_of(contender)),
         money(contender.price),
         latency(contender),
         _pixels(contender),
@@ -223,44 +233,37 @@ def _pixels(contender: Contender) -> str:
 
 
 def _cost_of_pixels(contender: Contender) -> str:
-    return rate(contender.cost_per_megapixel) if contender.images else "none"
+    return rate(cost_of_megapixel(contender)) if contender.images else "none"
 
 
-def _pictures(made: Generation, name: str, voice: Voice) -> tuple[Picture, ...]:
+def _pictures(made: Generation, name: str, voice: Voice, room: Room) -> tuple[Picture, ...]:
+    named = _named(made.notices)
+    title = f"{voice.title(80)} – {name}"
     return tuple(
-        _picture(image, place, name, voice) for place, image in enumerate(made.images, start=1)
+        _picture(
+            image,
+            label=f"Picture {index + 1}" + (f" (image {index})" if index in named else ""),
+            alt=f"{title}, picture {index + 1}",
+            missing=room.why_not(image, voice.request.prompt, _LONGEST),
+        )
+        for index, image in enumerate(made.images)
     )
 
 
-def _picture(image: GeneratedImage, place: int, name: str, voice: Voice) -> Picture:
+def _named(notices: Sequence[Notice]) -> set[int]:
+    """The images that *notices* name; they count from 0, as code does, and the page from 1."""
+    told = "\n".join(notice.message for notice in notices)
+    return set(map(int, re.findall(r"\bimage ([0-9]{1,9})\b", told)))
+
+
+def _picture(image: GeneratedImage, *, label: str, alt: str, missing: str) -> Picture:
     media = sniff(image.data) if image.data is not None else None
-    source = None
-    if image.data is not None and media is not None and media.type in DISPLAYED:
-        source = f"data:{media.type};base64,{base64.b64encode(image.data).decode('ascii')}"
     return Picture(
-        label=f"Picture {place}",
-        alt=f"{voice.title(80)} – {name}, picture {place}",
-        facts=_caption(image),
-        source=source,
-        missing="" if source else _why_not(image, media.type if media else None, voice),
+        label=label,
+        alt=alt,
+        facts=caption(image),
+        missing=missing,
         width=media.width if media else None,
         height=media.height if media else None,
+        image=image,
     )
-
-
-def _caption(image: GeneratedImage) -> str:
-    size = f"{image.width} × {image.height}" if image.width and image.height else "size unknown"
-    seed = None if image.seed is None else f"seed {image.seed}"
-    flags = {True: "flagged NSFW", False: "not NSFW", None: None}
-    return ", ".join(filter(None, [size, seed, flags[image.nsfw]]))
-
-
-def _why_not(image: GeneratedImage, media_type: str | None, voice: Voice) -> str:
-    if media_type is not None:
-        return f"The picture is {media_type}, which browsers do not show"
-    if image.data is not None:
-        return "What came is no picture that we know"
-    if image.url is None:
-        return "The provider gave neither bytes nor a URL"
-    until = f" until {_moment(image.expires_at)}" if image.expires_at else ""
-    return f"Its bytes were not fetched. The provider keeps it{until} at {voice.says(image.url)}"

@@ -10,13 +10,13 @@ from attrs import frozen
 from imagegen.redaction import printable, prompts_hidden, shown, without_prompt
 from imagegen.request import ImageRequest
 from imagegen.result import Attempt, Cost
+from imagegen.wording import known, unit
 
 if TYPE_CHECKING:
     from imagegen.comparison import Contender
 
 HIDDEN = "<prompt hidden>"
 
-_BASES = {"billed": "billed", "list-price": "list price", "unknown": ""}
 _DERIVED = Context(prec=4)
 
 
@@ -42,28 +42,26 @@ class Voice:
         return line if len(line) <= limit else f"{line[: limit - 1].rstrip()}…"
 
 
-def money(cost: Cost) -> str:
-    """Return such as ``"0.0070 USD"``, every digit of it; ``"unknown"`` where it is."""
-    return "unknown" if cost.amount is None else f"{cost.amount:f} {unit(cost)}".rstrip()
-
-
 def rate(cost: Cost, units: Decimal | int = 1) -> str:
     """Return *cost* for one of *units*, rounded to four digits."""
-    if cost.amount is None:
+    amount = known(cost).amount
+    if amount is None:
         return "unknown"
-    each = _DERIVED.normalize(cost.amount / units)
+    each = _DERIVED.normalize(_DERIVED.divide(amount, units))
     return f"{each:f} {unit(cost)}".rstrip()
 
 
-def unit(cost: Cost) -> str:
-    """Return the currency; empty where there is none."""
-    return shown(cost.currency or "", 12)
+def cost_of(contender: Contender) -> Cost:
+    """Return what the model cost; unknown if a part of it is no sum of money."""
+    try:
+        return known(contender.cost)
+    except ArithmeticError:  # a signalling NaN, or two infinities
+        return Cost()
 
 
-def basis(cost: Cost) -> str:
-    """Tell what a cost rests on; empty where it is nothing or unknown."""
-    known = [_BASES[cost.basis], shown(cost.source or "")] if cost.amount else []
-    return ", ".join(filter(None, known))
+def cost_of_megapixel(contender: Contender) -> Cost:
+    """Return what a million pixels cost; unknown as in `cost_of`."""
+    return Cost() if cost_of(contender).amount is None else contender.cost_per_megapixel
 
 
 def latency(contender: Contender) -> str:
@@ -83,11 +81,6 @@ def attempts(contender: Contender) -> tuple[Attempt, ...]:
     """Return the submissions, whatever came of them."""
     told = contender.generation or contender.error
     return told.attempts if told else ()
-
-
-def counted(number: int, noun: str) -> str:
-    """Return such as ``"1 picture"`` or ``"2 pictures"``."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def listed(names: list[str]) -> str:

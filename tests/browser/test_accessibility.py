@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from imagegen.comparison import Comparison
+from imagegen.report import page as page_of
 
 RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
 RUN = """async (rules) => {
@@ -32,6 +33,14 @@ def test_axe_finds_nothing(
     visit = visitor.visit(report, scheme=look[0], width=look[1])
     if dialog == "open":
         visit.open_dialog()
+    assert violations(visit.page, axe) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_a_note(
+    visitor: Any, comparison: Comparison, axe: str, scheme: str
+) -> None:
+    visit = visitor.visit(page_of(comparison, "no provider was asked"), scheme=scheme)
     assert violations(visit.page, axe) == []
 
 

@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from imagegen.comparison import Comparison
+from imagegen.report import page as page_of
+
 SHOWN = "images => images.every(image => image.complete && image.naturalWidth === 1024)"
 OPENED = "document.querySelector('dialog').open"
 FULL = "document.querySelector('dialog img').src"
@@ -41,10 +44,17 @@ def test_models_stand_side_by_side_where_there_is_room(visitor: Any, report: str
 def test_what_is_missing_is_said_where_it_would_be(visitor: Any, report: str) -> None:
     cut, whole, unasked = visitor.visit(report).page.locator(".model").all()
     assert "Incomplete: 2 of 3 pictures" in cut.inner_text()
-    assert "not fetched" in cut.locator(".placeholder").inner_text()
+    assert "Not fetched" in cut.locator(".placeholder").inner_text()
     assert "ContentPolicyError" in cut.locator(".problem").inner_text()
     assert whole.locator(".placeholder, .problem").count() == 0
     assert "UnsupportedFeatureError" in unasked.locator(".error").inner_text()
+
+
+def test_a_note_is_the_first_thing_that_is_read(visitor: Any, comparison: Comparison) -> None:
+    page = visitor.visit(page_of(comparison, "no provider was asked"), width=360).page
+    assert page.get_by_role("note").inner_text() == "no provider was asked"
+    assert page.inner_text("header >> nth=0").startswith("no provider was asked")
+    assert page.evaluate(SCROLLED) == 360
 
 
 def test_a_page_asks_for_nothing_but_itself(visitor: Any, report: str) -> None:
@@ -84,7 +94,7 @@ def test_a_click_opens_the_picture_and_its_buttons_walk(visitor: Any, report: st
     visit.open_dialog(1)
     assert visit.page.evaluate(FULL) == sources[1]
     assert "2 of 4: wavespeed:minimax/image-01" in visit.page.inner_text("dialog")
-    assert "1024 × 768, seed 7" in visit.page.inner_text("dialog")
+    assert "1024 × 768 px, seed 7" in visit.page.inner_text("dialog")
     visit.page.get_by_role("button", name="Next").click()
     assert visit.page.evaluate(FULL) == sources[2]
     visit.page.get_by_role("button", name="Previous").click()
