@@ -19,7 +19,7 @@ from imagegen.health import Health
 from imagegen.orders import Batch, Order, Outcome, Plan, fetched
 from imagegen.policy import Retries
 from imagegen.request import ImageRequest
-from imagegen.result import Cost, GeneratedImage, Generation
+from imagegen.result import EXACT, Attempt, Cost, GeneratedImage, Generation
 
 UNKNOWN = Cost()
 PIXELS = 1_000_000
@@ -37,8 +37,9 @@ class Contender:
             nothing came.
         error: why nothing came; None if something did.
         price: what it costs if every picture comes; unknown where the list price is.
-        seconds: from the submission to the last of its results, without fetching the pictures;
-            0.0 if it was not asked.
+        seconds: the longest of its calls, from the submission to the outcome. Waiting for the
+            account's limits, for another try, or for the pictures' bytes is not in it; 0.0 if the
+            model was not asked.
     """
 
     model: str
@@ -65,7 +66,7 @@ class Contender:
     def megapixels(self) -> Decimal | None:
         """Millions of pixels that came; None if a picture's size is not known, or none came."""
         sizes = [(image.width or 0) * (image.height or 0) for image in self.images]
-        return Decimal(sum(sizes)) / PIXELS if sizes and all(sizes) else None
+        return EXACT.divide(sum(sizes), PIXELS) if sizes and all(sizes) else None
 
     @property
     def cost_per_megapixel(self) -> Cost:
@@ -73,7 +74,8 @@ class Contender:
         cost, size = self.cost, self.megapixels
         if cost.amount is None or size is None:
             return Cost()
-        return evolve(cost, amount=round(cost.amount / size, PLACES))
+        each = EXACT.divide(cost.amount, size)
+        return evolve(cost, amount=EXACT.quantize(each, Decimal(1).scaleb(-PLACES, EXACT)))
 
 
 @frozen(kw_only=True)
@@ -95,29 +97,33 @@ class Comparison:
         """What all of it cost; unknown if a part is, or if there are two currencies."""
         return Cost.total(contender.cost for contender in self.contenders)
 
-    def to_html(self) -> str:
+    def to_html(self, note: str = "") -> str:
         """One page with the pictures side by side, self-contained; see `imagegen.report`.
+
+        *note* is shown at its top.
 
         Raises:
             ConfigurationError: the extra ``report`` is not installed.
         """
         from imagegen.report import page  # noqa: PLC0415 - needs an extra
 
-        return page(self)
+        return page(self, note)
 
 
 def comparing(
     request: ImageRequest,
     orders: Mapping[str, Order | ImageGenError],
     verb: Verb[Generation],
-    fetch: Callable[[GeneratedImage], Flow[GeneratedImage]],
     *,
+    fetch: Callable[[GeneratedImage], Flow[GeneratedImage]] | None,
     health: Health,
     retries: Retries,
     max_cost: Decimal | None,
     started_at: datetime,
 ) -> Plan[Comparison]:
     """Buy from every model that has an Order, all at the same time; the others have their error.
+
+    Pictures are fetched with *fetch*; None leaves them where they are.
 
     Raises:
         BudgetExceededError: together they cost, or might cost, more than *max_cost*.
@@ -134,8 +140,9 @@ def comparing(
             contenders.append(_contender(name, made, own, verb))
         else:
             contenders.append(Contender(model=name, error=made))
-    pictured = yield from _with_pictures(contenders, fetch)
-    return Comparison(request=request, contenders=tuple(pictured), started_at=started_at)
+    if fetch:
+        contenders = yield from _with_pictures(contenders, fetch)
+    return Comparison(request=request, contenders=tuple(contenders), started_at=started_at)
 
 
 def _check_cost(orders: Iterable[Order], max_cost: Decimal | None) -> None:
@@ -152,12 +159,18 @@ def _check_cost(orders: Iterable[Order], max_cost: Decimal | None) -> None:
 def _contender(
     name: str, made: Order, outcomes: Sequence[Outcome[Generation]], verb: Verb[Generation]
 ) -> Contender:
-    seconds = max(outcome.seconds for outcome in outcomes)
     try:
         generation = verb.joined(made, outcomes)
     except ImageGenError as error:
+        error.provider, error.model = error.provider or made.backend.name, error.model or made.model
+        seconds = _longest(error.attempts)
         return Contender(model=name, error=error, price=made.list_cost, seconds=seconds)
+    seconds = _longest(generation.attempts)
     return Contender(model=name, generation=generation, price=made.list_cost, seconds=seconds)
+
+
+def _longest(attempts: Iterable[Attempt]) -> float:
+    return max((attempt.seconds or 0.0 for attempt in attempts), default=0.0)
 
 
 def _with_pictures(

@@ -29,6 +29,7 @@ LARGEST = 64 * 2**20
 """Bytes of one picture; a 2048x2048 JPEG has about one million."""
 TIMEOUT = 60.0
 REDIRECTS = 3
+_KEPT = "its url is kept"
 PAUSES = (0.5, 2.0)
 """Seconds before another try: a GET costs nothing, so a passing fault is tried again."""
 
@@ -48,8 +49,13 @@ def with_bytes(generation: Generation, trusted: Collection[str]) -> Flow[Generat
 
 def not_fetched(index: int, error: ImageGenError) -> Notice:
     """Say that a picture keeps its URL."""
-    words = f"image {index} could not be fetched ({error.message}); its url is kept"
+    words = f"image {index} could not be fetched ({error.message}); {_KEPT}"
     return Notice("adjusted", "output", words)
+
+
+def is_about_fetching(notice: Notice) -> bool:
+    """Tell whether `not_fetched` said it, so that fetching again answers it."""
+    return notice.field == "output" and notice.message.endswith(_KEPT)
 
 
 def fetched_image(image: GeneratedImage, trusted: Collection[str]) -> Flow[GeneratedImage]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -27,6 +28,25 @@ def require_writable(directory: Path) -> None:
         raise ConfigurationError(
             f"nothing can be written to {str(directory)!r}: {error}",
             advice="Name another folder",
+        ) from error
+
+
+def require_writable_file(path: Path) -> None:
+    """Make the folder of *path*, and see that a file can be written there, before it is needed.
+
+    Raises:
+        ConfigurationError: it cannot.
+    """
+    require_writable(path.parent)
+    try:
+        if path.is_dir():
+            raise IsADirectoryError("it is a folder")
+        part = _part(path)
+        part.touch()
+        part.unlink()
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"{str(path)!r} cannot be written: {error}", advice="Name another file"
         ) from error
 
 
@@ -74,12 +94,17 @@ def _name(generation: Generation, index: int) -> str:
 
 def write_whole(path: Path, data: bytes) -> Path:
     """Write beside *path*, then move into place: nobody sees half a picture."""
-    part = path.with_name(f".{path.name}.{uuid4().hex}.part")
+    part = _part(path)
     try:
         with part.open("xb") as file:
             file.write(data)
         part.replace(path)
     except BaseException:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
         raise
     return path
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{uuid4().hex}.part")

@@ -15,7 +15,7 @@ from attrs import evolve, frozen
 
 from imagegen import backends, errors
 from imagegen.backends.base import Backend, Terms
-from imagegen.download import not_fetched
+from imagegen.download import is_about_fetching, not_fetched
 from imagegen.errors import (
     BackendError,
     BudgetExceededError,
@@ -59,6 +59,17 @@ class Batch(Generic[T]):
 
     flows: Sequence[Flow[T]]
     paid: bool = False
+
+    def outcome_of(self, bug: Exception, seconds: float) -> Outcome[T] | None:
+        """What to make of an exception that no flow should end in; None: let it through.
+
+        Beside others that are paid for, it must not take them along.
+        """
+        if not self.paid or len(self.flows) < 2:
+            return None
+        error = BackendError(f"{type(bug).__name__}: {bug}", charged="unknown")
+        error.__cause__ = bug
+        return Outcome(None, error, seconds)
 
 
 Plan: TypeAlias = Generator[Batch[Any] | Event, Any, T]
@@ -276,11 +287,12 @@ def joined(parts: Sequence[Generation], request: ImageRequest) -> Generation:
 def fetched(generation: Generation, outcomes: Sequence[Outcome[GeneratedImage]]) -> Generation:
     """Put the bytes that came into *generation*; a picture without keeps its URL, with a notice."""
     pairs = list(zip(generation.images, outcomes, strict=True))
-    notices = [not_fetched(i, o.error) for i, (_, o) in enumerate(pairs) if o.error]
+    missing = [not_fetched(i, o.error) for i, (_, o) in enumerate(pairs) if o.error]
+    others = (notice for notice in generation.notices if not is_about_fetching(notice))
     complete = evolve(
         generation,
         images=tuple(outcome.value or image for image, outcome in pairs),
-        notices=(*generation.notices, *notices),
+        notices=(*others, *missing),
     )
     return compared(complete)
 

@@ -11,7 +11,8 @@ from attrs import field, frozen
 
 from imagegen.backends.base import Backend, Terms
 from imagegen.errors import ImageGenError
-from imagegen.flow import Call, advance
+from imagegen.events import Event
+from imagegen.flow import Call, Pause, advance
 from imagegen.orders import Order, drafted
 from imagegen.pricing import Price
 from imagegen.request import ImageRequest
@@ -29,7 +30,8 @@ class ModelPlan:
         provider: the backend's name.
         full_model: the provider's own id; that of the family's member for this request.
         error: why this model cannot make it, or the provider is not usable; None if it can.
-        missing_key: the environment variable that lacks the provider's key; None if there is one.
+        missing_key: the environment variable that lacks the provider's key; None if there is one,
+            or if `error` tells that the provider is not usable.
         notices: how the translation would depart from the request, and an old price.
         price: what one image or call costs; None where unknown.
         calls: how many paid calls it would take; 0 if the model cannot make it.
@@ -45,7 +47,7 @@ class ModelPlan:
     price: Price | None = None
     calls: int = 0
     cost: Cost = UNKNOWN
-    _order: Order | None = field(default=None, repr=False)
+    _order: Order | None = field(default=None, repr=False, alias="order")
 
     @property
     def supported(self) -> bool:
@@ -74,6 +76,8 @@ class ModelPlan:
         flow = order.backend.submit(part, order.model, order.terms)
         with closing(flow):
             step = advance(flow)
+            while isinstance(step, (Pause, Event)):
+                step = advance(flow)
         return step if isinstance(step, Call) else None
 
 

@@ -14,7 +14,7 @@ from attrs import Attribute, field, frozen
 
 from imagegen.errors import ConfigurationError
 from imagegen.redaction import brief
-from imagegen.result import Cost
+from imagegen.result import EXACT, Cost
 
 OLD_AFTER = timedelta(days=180)
 """How long a price is believed without a word. A judgement: providers change theirs a few times a
@@ -59,7 +59,7 @@ class Price:
         """Cost of one call that delivers *images* pictures; nothing delivered costs nothing."""
         units = images if self.per == "image" else min(images, 1)
         return Cost(
-            amount=self.amount * units,
+            amount=EXACT.multiply(self.amount, units),
             currency=self.currency,
             basis="list-price",
             source=f"{self.source}, {self.as_of}",

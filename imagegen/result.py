@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from decimal import Decimal
+from decimal import Context, Decimal
 from functools import reduce
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Literal
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
 
 Basis = Literal["billed", "list-price", "unknown"]
+EXACT = Context(prec=60)
+"""Money is counted with all its digits, whatever the caller's own decimal context."""
 
 PILLOW_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF")
 """What `imagegen.media.sniff` knows; Pillow's other decoders are not for untrusted bytes."""
@@ -137,7 +139,7 @@ class Cost:
             return Cost()
         basis: Basis = "billed" if {self.basis, other.basis} == {"billed"} else "list-price"
         return Cost(
-            amount=self.amount + other.amount,  # type: ignore[operator]
+            amount=EXACT.add(self.amount, other.amount),  # type: ignore[arg-type]
             currency=self.currency,
             basis=basis,
             source=self.source if self.source == other.source else None,

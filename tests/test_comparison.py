@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import imagegen.comparison
 from imagegen import (
     BudgetExceededError,
     Comparison,
@@ -15,10 +16,13 @@ from imagegen import (
     Contender,
     ContentPolicyError,
     Cost,
+    Defaults,
     GeneratedImage,
     Generation,
     ImageRequest,
+    Job,
     Ledger,
+    Limits,
     MiniMax,
     RateLimitError,
     ReferenceImage,
@@ -27,8 +31,10 @@ from imagegen import (
     WaveSpeed,
 )
 from imagegen.events import Event, Settled, Submitting
+from imagegen.flow import Flow
 from imagegen.result import Attempt
 from imagegen.sandbox import Fault, Sandbox
+from imagegen.testing import FakeClock
 
 MINIMAX, WAVESPEED = MODELS = ("minimax:image-01", "wavespeed:minimax/image-01")
 REQUEST = ImageRequest("a fox", n=2, size="1024x512")
@@ -199,7 +205,102 @@ def test_every_purchase_is_on_the_ledger_and_handed_over(kit: Any, sandbox: Sand
     ]
 
 
+def test_a_route_s_own_bound_holds_for_the_whole_comparison(kit: Any, sandbox: Sandbox) -> None:
+    routes = {"cheap": Route(models=MODELS, max_cost="0.0139")}
+    with pytest.raises(BudgetExceededError, match=r"not 0\.0139"):
+        comparison(kit, sandbox, models=["cheap"], client_routes=routes, max_cost="1")
+    assert sandbox.submissions == []
+
+
+def test_the_default_maximum_bounds_all_models_together(kit: Any, sandbox: Sandbox) -> None:
+    with pytest.raises(BudgetExceededError):
+        comparison(kit, sandbox, client_defaults=Defaults(max_cost="0.0139"))
+    assert sandbox.submissions == []
+
+
+# Nothing paid for is lost
+
+
+def test_a_bug_of_one_backend_does_not_take_the_others_along(kit: Any, sandbox: Sandbox) -> None:
+    class Buggy(MiniMax):
+        def submit(self, *_: Any) -> Flow[Job]:
+            yield from ()
+            raise ValueError("a bug")
+
+    account: Any = {"api_key": "k", "base_url": sandbox.origin}
+    backends = [Buggy(**account), WaveSpeed(**account, first_poll=0.01)]
+    desk = kit.desk(backends, watched=kit.watched(sandbox))
+    failed, other = kit.wait(desk.client.compare("a fox", MODELS)).contenders
+    assert str(failed.error) == "minimax: ValueError: a bug (model image-01)"
+    assert failed.cost == Cost()
+    assert isinstance(failed.error.__cause__, ValueError)
+    assert len(other.images) == 1
+
+
+def test_an_interruption_while_fetching_tells_what_is_paid_for(
+    kit: Any, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut(*_: Any) -> Any:
+        yield from ()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(imagegen.comparison, "_with_pictures", cut)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        kit.wait(kit.on(sandbox).client.compare("a fox", [MINIMAX]))
+    (note,) = caught.value.__notes__
+    assert note == f"minimax: job {sandbox.submissions[0].id} was settled, and is paid for"
+
+
+def test_pictures_may_be_left_at_their_urls(kit: Any, sandbox: Sandbox) -> None:
+    made = comparison(kit, sandbox, fetch=False)
+    assert all(image.url and not image.data for each in made.contenders for image in each.images)
+
+
+def test_fetching_again_answers_the_notice_of_the_first_time(kit: Any, sandbox: Sandbox) -> None:
+    sandbox.inject(Fault("expired", provider="minimax"))
+    desk = kit.on(sandbox)
+    (one,) = kit.wait(desk.client.compare("a fox", [MINIMAX])).contenders
+    assert [notice.field for notice in one.generation.notices] == ["output"]
+    again = desk.fetch(one.generation)
+    assert again.images[0].data
+    assert again.notices == ()
+
+
+# Latency
+
+
+def test_waiting_for_limits_and_repetitions_is_no_latency_of_the_model(
+    kit: Any, sandbox: Sandbox
+) -> None:
+    clock = FakeClock()
+    account: Any = {"api_key": "k", "base_url": sandbox.origin}
+    backend = MiniMax(**account, limits=Limits(per_minute=1))
+    desk = kit.desk([backend], watched=kit.watched(sandbox, clock), clock=clock)
+    desk.generate("a fox", model=MINIMAX)
+    sandbox.inject(Fault("rate_limit"))
+    (one,) = kit.wait(desk.client.compare("a fox", [MINIMAX])).contenders
+    assert clock.monotonic() >= 60
+    assert len(one.images) == 1
+    assert one.seconds < 1
+
+
 # Which models
+
+
+@pytest.mark.parametrize(
+    "models",
+    [
+        ["minimax:", MINIMAX],
+        [MINIMAX, MINIMAX],
+        [WAVESPEED, f"{WAVESPEED}/text-to-image", "wavespeed:"],
+    ],
+)
+def test_one_model_under_several_names_is_bought_from_once(
+    kit: Any, sandbox: Sandbox, models: list[str]
+) -> None:
+    made = comparison(kit, sandbox, models=models)
+    assert len(made.contenders) == len(sandbox.submissions) == 1
+    assert made.contenders[0].model in (*MODELS, models[0])
 
 
 def test_a_route_stands_for_its_models(kit: Any, sandbox: Sandbox) -> None:
@@ -207,7 +308,7 @@ def test_a_route_stands_for_its_models(kit: Any, sandbox: Sandbox) -> None:
     assert [each.model for each in made.contenders] == list(MODELS)
 
 
-@pytest.mark.parametrize("models", [[], "minimax:image-01", ["dalle:3"], ["cheap"], [None]])
+@pytest.mark.parametrize("models", [[], "minimax:image-01", ["dalle:3"], ["cheap"], [None], None])
 def test_models_that_are_none_are_refused_before_anything_is_sent(
     kit: Any, sandbox: Sandbox, models: Any
 ) -> None:

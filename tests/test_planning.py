@@ -19,6 +19,7 @@ from imagegen import (
     ImageGenError,
     ImageRequest,
     InvalidRequestError,
+    Job,
     MiniMax,
     Notice,
     Price,
@@ -27,6 +28,9 @@ from imagegen import (
     UnsupportedFeatureError,
     WaveSpeed,
 )
+from imagegen.backends.base import Terms
+from imagegen.events import Submitting
+from imagegen.flow import Flow, Pause
 from imagegen.sandbox import Sandbox
 from imagegen.testing import FakeClock
 
@@ -219,3 +223,19 @@ def test_a_plan_never_fails_and_its_bodies_are_json(n: int, size: Any, **terms: 
     assert sum(counts) == (n if plan.supported else 0)
     json.dumps(bodies, allow_nan=False)
     assert plan.error is None or isinstance(plan.error, ImageGenError)
+
+
+def test_a_backend_that_pauses_or_tells_before_it_submits_is_planned_too() -> None:
+    class Polite(MiniMax):
+        def submit(self, request: ImageRequest, model: str, terms: Terms) -> Flow[Job]:
+            yield Pause(5.0)
+            yield Submitting("minimax", model, request.n)
+            return (yield from MiniMax.submit(self, request, model, terms))
+
+    (plan,) = planner(Polite(api_key="k")).plan("a fox", [MODELS[0]])
+    assert plan.body() == {"model": "image-01", "prompt": "a fox", "n": 1}
+
+
+def test_one_model_under_several_names_is_planned_once() -> None:
+    names = ["wavespeed:", MODELS[1], f"{MODELS[1]}/text-to-image"]
+    assert [plan.model for plan in planner().plan("a fox", names)] == [MODELS[1]]

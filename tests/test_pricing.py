@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from datetime import date
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from importlib import resources
 from typing import Any, Literal
 
@@ -144,3 +144,10 @@ def test_what_is_no_price_is_refused(field: str, value: object) -> None:
     with pytest.raises(ConfigurationError, match=f"a price's {field} must be") as caught:
         evolve(price("image"), **{field: value})  # type: ignore[arg-type]
     assert caught.value.field == field
+
+
+def test_the_caller_s_decimal_context_changes_no_price() -> None:
+    with localcontext(prec=1):
+        cost = price("image").cost(9)
+        total = cost + price("image").cost(9)
+    assert (cost.amount, total.amount) == (Decimal("0.0315"), Decimal("0.0630"))

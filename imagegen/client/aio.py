@@ -111,10 +111,11 @@ class AsyncClient(BaseClient):
         max_cost: Money | None = None,
         fit: Fit | None = None,
         unsupported: Unsupported | None = None,
+        fetch: bool = True,
     ) -> Comparison:
         """See `Client.compare`."""
         deadline, terms = self._deadline(timeout), self._defaults.terms(fit, unsupported)
-        plan = self._comparing(request, models, max_cost, terms, deadline)
+        plan = self._comparing(request, models, max_cost, terms, deadline, fetch=fetch)
         return await self._perform(plan, deadline)
 
     async def result(self, job: Job, *, timeout: float | None = None) -> Generation:
@@ -187,6 +188,11 @@ class AsyncClient(BaseClient):
                     value = await self._driver.run(flow, deadline, watch.tell)
                 except ImageGenError as error:
                     return Outcome(None, error, self._clock.monotonic() - started)
+                except Exception as error:
+                    outcome = step.outcome_of(error, self._clock.monotonic() - started)
+                    if outcome is None:
+                        raise
+                    return outcome
                 return Outcome(value, None, self._clock.monotonic() - started)
 
         return await tasks_side_by_side([one(flow) for flow in step.flows])

@@ -123,7 +123,8 @@ class BaseClient:
             "routes": settings.routes,
             "timeout": settings.timeout or TIMEOUT,
         }
-        if settings.budget and options.get("ledger", settings.ledger) in (None, "off"):
+        budget = "budget" not in options and settings.budget
+        if budget and options.get("ledger", settings.ledger) in (None, "off"):
             raise ConfigurationError(
                 "the configuration's budget needs a ledger, and there is to be none",
                 advice="Let the client have one, or leave the budget out of the configuration",
@@ -169,7 +170,7 @@ class BaseClient:
         wanted, terms = request_of(request), self._defaults.terms(fit, unsupported)
         today = self._clock.now().date()
         plans: list[ModelPlan] = []
-        for name in self._models.listed(models):
+        for name in self._models.distinct(self._models.listed(models), wanted):
             provider, _, model_id = name.partition(":")
             try:
                 backend, model_id = self._models.found(name)
@@ -190,17 +191,23 @@ class BaseClient:
         max_cost: Money | None,
         terms: Terms,
         deadline: float,
+        *,
+        fetch: bool,
     ) -> Plan[Comparison]:
-        wanted, names = request_of(request), self._models.listed(models)
+        if models is None:
+            raise ConfigurationError("no models were named", field="model")
+        wanted = request_of(request)
+        names = self._models.distinct(self._models.listed(models), wanted)
+        limits = [*self._models.limits(models), self._most(max_cost)]
         flows = self._verb_flows(self._buyer.generation, None, deadline)
         comparison = yield from comparing(
             wanted,
             self._orders(wanted, names, terms),
             Verb(flows, Order.joined),
-            lambda image: fetched_image(image, self._trusted),
+            fetch=(lambda image: fetched_image(image, self._trusted)) if fetch else None,
             health=self._health,
             retries=self._retries,
-            max_cost=self._most(max_cost),
+            max_cost=min((limit for limit in limits if limit is not None), default=None),
             started_at=self._clock.now(),
         )
         for contender in comparison.contenders:

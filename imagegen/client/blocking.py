@@ -145,6 +145,7 @@ class Client(BaseClient):
         max_cost: Money | None = None,
         fit: Fit | None = None,
         unsupported: Unsupported | None = None,
+        fetch: bool = True,
     ) -> Comparison:
         """Make the same pictures with several models, side by side, and fetch them.
 
@@ -152,19 +153,21 @@ class Client(BaseClient):
 
         Args:
             request: an ImageRequest, or just the prompt.
-            models: as for `plan`; each model of a route is one of its own.
+            models: as for `plan`; each model of a route is one of its own, and the route's
+                `max_cost` bounds all of the comparison.
             timeout: seconds for everything.
             max_cost: refuse before sending if the list prices of all together are above it, or
                 one is unknown.
             fit: as for `generate`.
             unsupported: as for `generate`.
+            fetch: False leaves the pictures at their URLs, for `fetch` or `save`.
 
         Raises:
-            BudgetExceededError: it would cost more than *max_cost*.
+            BudgetExceededError: it would cost more than *max_cost*, or a route's.
             ConfigurationError: a model string names no provider of this client.
         """
         deadline, terms = self._deadline(timeout), self._defaults.terms(fit, unsupported)
-        plan = self._comparing(request, models, max_cost, terms, deadline)
+        plan = self._comparing(request, models, max_cost, terms, deadline, fetch=fetch)
         return self._perform(plan, deadline)
 
     def result(self, job: Job, *, timeout: float | None = None) -> Generation:
@@ -266,6 +269,11 @@ class Client(BaseClient):
                 value = self._driver.run(flow, deadline, watch.tell)
             except ImageGenError as error:
                 return Outcome(None, error, self._clock.monotonic() - started)
+            except Exception as error:
+                outcome = step.outcome_of(error, self._clock.monotonic() - started)
+                if outcome is None:
+                    raise
+                return outcome
             return Outcome(value, None, self._clock.monotonic() - started)
 
         return threads_side_by_side(one, step.flows, SIDE_BY_SIDE)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from itertools import chain
 from typing import TypeAlias
 
 from imagegen.backends.base import Backend
-from imagegen.errors import ConfigurationError
+from imagegen.errors import ConfigurationError, ImageGenError
 from imagegen.redaction import brief
+from imagegen.request import ImageRequest
 from imagegen.routing import Route
 
 Model: TypeAlias = str | Route
@@ -78,6 +80,24 @@ class Models:
         several = [self.chosen(model) for model in _several(models)]
         names = [model.models if isinstance(model, Route) else (model,) for model in several]
         return tuple(dict.fromkeys(chain.from_iterable(names)))
+
+    def distinct(self, names: Sequence[str], request: ImageRequest) -> tuple[str, ...]:
+        """*names* written in full, without those that stand for the same model with *request*."""
+        known: dict[str, str] = {}
+        for name in names:
+            try:
+                backend, model = self.found(name)
+                full = f"{backend.name}:{backend.model_id(model, request)}"
+            except ImageGenError:  # told where it is used
+                known.setdefault(name, name)
+            else:
+                known.setdefault(full, f"{backend.name}:{model}")
+        return tuple(known.values())
+
+    def limits(self, models: Sequence[Model]) -> list[Decimal]:
+        """The `max_cost` of each route among *models* that has one."""
+        routes = [each for each in map(self.chosen, models) if isinstance(each, Route)]
+        return [route.max_cost for route in routes if route.max_cost is not None]
 
     def backend(self, name: str) -> Backend:
         """Look the backend *name* up.

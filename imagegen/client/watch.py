@@ -6,7 +6,7 @@ import logging
 import threading
 
 from imagegen.drivers import Tell
-from imagegen.events import Event, Submitted, log
+from imagegen.events import Event, Settled, Submitted, log
 from imagegen.result import Job
 
 logger = logging.getLogger("imagegen")
@@ -20,6 +20,7 @@ class Watch:
         self.submissions = 0
         """How many flows that buy are or were under way."""
         self._jobs: list[Job] = []
+        self._settled: set[str | None] = set()
         self._stopped = threading.Event()
 
     def tell(self, event: Event) -> None:
@@ -28,6 +29,8 @@ class Watch:
             raise KeyboardInterrupt
         if isinstance(event, Submitted):
             self._jobs.append(event.job)
+        if isinstance(event, Settled):
+            self._settled |= {attempt.request_id for attempt in event.generation.attempts}
         log(event)
         if self._on_event is None:
             return
@@ -39,10 +42,11 @@ class Watch:
     def note_on(self, interruption: BaseException) -> None:
         """Stop the threads at their next event, and note which jobs go on without us."""
         self._stopped.set()
-        if self.submissions < 2:
+        if self.submissions < 2 and not self._settled:
             return  # the only flow has said it all
         for job in self._jobs:
-            state = "was settled" if job.settled else "was accepted and may go on"
+            settled = job.settled or job.id in self._settled
+            state = "was settled, and is paid for" if settled else "was accepted and may go on"
             interruption.add_note(f"{job.provider}: job {job.id} {state}")
         if self.submissions > len(self._jobs):
             interruption.add_note("other parts of the request were under way and may be billed")
