@@ -20,9 +20,10 @@ def install(session: nox.Session, *groups: str) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the whole test suite and require branch coverage."""
+    """Run the tests and require branch coverage; the session `docs` runs the documentation."""
     install(session, "test")
-    session.run("pytest", "--numprocesses=auto", "--cov", "--cov-report=term", *session.posargs)
+    report = ("--cov", "--cov-report=term", "--ignore=tests/docs")
+    session.run("pytest", "--numprocesses=auto", *report, *session.posargs)
 
 
 @nox.session
@@ -45,7 +46,7 @@ def types(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Execute every example in README and docs, and follow every local link."""
     install(session, "test")
-    session.run("pytest", "tests/docs", *session.posargs)
+    session.run("pytest", "--numprocesses=auto", "tests/docs", *session.posargs)
 
 
 @nox.session

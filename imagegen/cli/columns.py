@@ -22,10 +22,5 @@ def money(amount: Decimal | None, currency: str | None) -> str:
     return f"{amount.normalize():f} {currency}"
 
 
-def counted(n: int, what: str) -> str:
-    """Write so many of *what*."""
-    return f"{n} {what}" if n == 1 else f"{n} {what}s"
-
-
 def _cell(value: object) -> str:
     return "-" if value is None else printable(str(value))

@@ -5,16 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import click
-from attrs import frozen
+from attrs import evolve, frozen
 
 from imagegen import report
 from imagegen.cli import exit_codes
-from imagegen.cli.columns import columns, money
+from imagegen.cli.columns import columns
 from imagegen.cli.delivery import Delivery, Saving, deliver
 from imagegen.cli.options import (
     config_options,
@@ -33,11 +32,11 @@ from imagegen.cli.report import SANDBOX_WORDS, Speaker, cost_as_dict, dumps, ech
 from imagegen.cli.setup import Setup
 from imagegen.cli.wanted import Wanted
 from imagegen.comparison import Comparison, Contender
-from imagegen.defaults import TIMEOUT
-from imagegen.errors import ConfigurationError
-from imagegen.files import require_writable, write_whole
+from imagegen.errors import ConfigurationError, ImageGenError
+from imagegen.files import require_writable, require_writable_file, write_whole
 from imagegen.planning import ModelPlan
 from imagegen.redaction import printable
+from imagegen.wording import money
 
 EPILOG = """--max-cost bounds all models together. Exit status: 0 every model made every picture;
 10 some are missing; if no model made any, as of `imagegen generate`."""
@@ -98,11 +97,13 @@ class Compared:
     plans: Sequence[ModelPlan]
     html: Path | None
     sandbox: bool
+    unreported: BaseException | None = None
 
     @property
     def problems(self) -> list[BaseException]:
         """What went wrong in saving."""
-        return [each.problem for each in self.deliveries if each and each.problem]
+        saving = [each.problem for each in self.deliveries if each and each.problem]
+        return [*saving, *([self.unreported] if self.unreported else [])]
 
     @property
     def status(self) -> int:
@@ -113,15 +114,14 @@ class Compared:
             return exit_codes.gravest(errors)
         if exit_codes.INTERRUPTED in made:
             return exit_codes.INTERRUPTED
-        whole = made == [exit_codes.OK] * len(self.deliveries)
+        whole = made == [exit_codes.OK] * len(self.deliveries) and not self.unreported
         return exit_codes.OK if whole else exit_codes.PARTIAL
 
     def as_lines(self, say: Speaker) -> list[str]:
         """The lines that a person reads."""
         lines = [SANDBOX_WORDS] if self.sandbox else []
         lines.append(columns(_HEADS, [_row(each) for each in self.comparison.contenders]))
-        cost = self.comparison.cost
-        lines.append(f"together: {_known(cost.amount, cost.currency)}")
+        lines.append(f"together: {money(self.comparison.cost)}")
         lines += [
             f"{plan.model}: note: {notice.message} ({notice.field})"
             for plan in self.plans
@@ -157,9 +157,9 @@ def _compared(setup: Setup, wanted: Wanted, purchase: Purchase) -> Compared:
         )
     require_writable(purchase.out)
     if purchase.html:
-        require_writable(purchase.html.parent)
+        require_writable_file(purchase.html)
         report.require()
-    seconds = purchase.timeout or setup.settings.timeout or TIMEOUT
+    seconds = setup.seconds(purchase.timeout)
     saving = Saving(purchase.out, time.monotonic() + seconds, setup.marked(purchase.provenance))
     with (
         setup.ledger() as book,
@@ -177,31 +177,44 @@ def _compared(setup: Setup, wanted: Wanted, purchase: Purchase) -> Compared:
             max_cost=purchase.max_cost,
             fit=wanted.fit,
             unsupported=wanted.unsupported,
+            fetch=False,
         )
         saved = [
             deliver(client, book, each.generation, saving) if each.generation else None
             for each in comparison.contenders
         ]
-    if purchase.html:
-        write_whole(purchase.html, comparison.to_html().encode("utf-8"))
-    return Compared(comparison, saved, plans, purchase.html, sandbox=setup.sandbox)
+    whole = evolve(
+        comparison,
+        contenders=tuple(
+            evolve(each, generation=delivery.generation) if delivery else each
+            for each, delivery in zip(comparison.contenders, saved, strict=True)
+        ),
+    )
+    problem = _reported(whole, purchase.html, SANDBOX_WORDS if setup.sandbox else "")
+    html = None if problem else purchase.html
+    return Compared(whole, saved, plans, html, setup.sandbox, problem)
+
+
+def _reported(comparison: Comparison, html: Path | None, note: str) -> BaseException | None:
+    """Write the page, if one is wanted; what goes wrong must not lose what is paid for."""
+    try:
+        if html:
+            write_whole(html, comparison.to_html(note).encode("utf-8"))
+    except (ImageGenError, OSError, ValueError, MemoryError, KeyboardInterrupt) as problem:
+        return problem
+    return None
 
 
 def _row(contender: Contender) -> tuple[object, ...]:
-    cost, each = contender.cost, contender.cost_per_megapixel
     size = contender.megapixels
     return (
         contender.model,
         len(contender.images),
-        _known(cost.amount, cost.currency) if cost.amount != 0 else "0",
+        money(contender.cost),
         f"{contender.seconds:.1f}",
         None if size is None else f"{size:.2f}",
-        None if size is None else _known(each.amount, each.currency),
+        None if size is None else money(contender.cost_per_megapixel),
     )
-
-
-def _known(amount: Decimal | None, currency: str | None) -> str:
-    return "unknown" if amount is None else money(amount, currency)
 
 
 def _notes(contender: Contender, delivery: Delivery | None, say: Speaker) -> list[str]:

@@ -29,7 +29,6 @@ from imagegen.cli.progress import Bar, display
 from imagegen.cli.report import Speaker
 from imagegen.cli.setup import Setup
 from imagegen.cli.wanted import Wanted
-from imagegen.defaults import TIMEOUT
 from imagegen.errors import ConfigurationError
 from imagegen.files import require_writable
 from imagegen.routing import Route, Strategy
@@ -116,7 +115,7 @@ def command(*, as_json: bool, **options: Any) -> None:
 def _made(setup: Setup, wanted: Wanted, purchase: Purchase) -> Delivery:
     request = wanted.request()
     require_writable(purchase.out)
-    seconds = purchase.timeout or setup.settings.timeout or TIMEOUT
+    seconds = setup.seconds(purchase.timeout)
     saving = Saving(purchase.out, time.monotonic() + seconds, setup.marked(purchase.provenance))
     with (
         setup.ledger() as book,

@@ -12,7 +12,7 @@ import click
 from attrs import frozen
 
 from imagegen.cli import exit_codes
-from imagegen.cli.columns import columns, counted, money
+from imagegen.cli.columns import columns, money
 from imagegen.cli.delivery import Delivery, Saving, deliver
 from imagegen.cli.options import (
     config_options,
@@ -32,13 +32,13 @@ from imagegen.cli.report import (
 )
 from imagegen.cli.setup import Setup
 from imagegen.client import Client
-from imagegen.defaults import TIMEOUT
 from imagegen.errors import InvalidRequestError, JobFailedError
 from imagegen.files import require_writable
 from imagegen.ledger import Entry, Ledger
 from imagegen.recovery import Reconciliation
 from imagegen.redaction import prompts_hidden, shown
 from imagegen.result import Generation
+from imagegen.wording import counted
 
 _HEADS = ("state", "started (UTC)", "model", "pictures", "price", "job or entry", "prompt")
 _STATES = {"intent": "being sent", "submitted": "accepted"}
@@ -111,7 +111,7 @@ def _finish(
     with say.explaining():
         say.on_ledger = setup.again
         require_writable(out)
-        seconds = timeout or setup.settings.timeout or TIMEOUT
+        seconds = setup.seconds(timeout)
         saving = Saving(out, time.monotonic() + seconds, setup.marked(provenance))
         with setup.required_ledger() as book, closing(setup.client(book)) as client:
             report = client.reconcile(look_up=look_up, timeout=seconds)

@@ -12,12 +12,14 @@ from imagegen import backends
 from imagegen.backends.base import Backend
 from imagegen.capabilities import RATIOS, Capabilities, capabilities
 from imagegen.cli.columns import columns
-from imagegen.cli.options import json_option
+from imagegen.cli.options import config_options, json_option
 from imagegen.cli.prices import priced
 from imagegen.cli.report import Speaker, dumps, echo
+from imagegen.cli.setup import Setup
+from imagegen.config.environment import Backends
 from imagegen.redaction import printable
 
-_HEADS = ("model", "sizes", "ratios", "n", "seed", "references", "price")
+_HEADS = ("model", "sizes", "ratios", "n", "seed", "references", "price", "")
 _USUAL = "image-01"
 
 
@@ -26,20 +28,26 @@ _USUAL = "image-01"
 @click.option("--provider", metavar="NAME", help="Of this provider only.")
 @click.option("--all", "everything", is_flag=True, help="Show every model that is known.")
 @json_option
+@config_options
 def command(**options: Any) -> None:
     """Show models: what each can be asked for, and what it costs.
 
     Those whose id holds SEARCH; without it, the image-01 models and the default one of each
     provider. Sizes are in pixels, n is how many pictures one submission makes; more are split.
+    Prices in the configuration go before the package's.
     """
     run(**options)
 
 
-def run(*, search: str, provider: str | None, everything: bool, as_json: bool) -> None:
+def run(
+    *, search: str, provider: str | None, everything: bool, as_json: bool, **given: Any
+) -> None:
     """Print the models."""
     say = Speaker(as_json=as_json)
     with say.explaining():
-        several = [backends.load(name)() for name in ([provider] if provider else backends.names())]
+        configured = Setup(**given).settings.backends
+        names = [provider] if provider else backends.names()
+        several = [_backend(name, configured) for name in names]
         known = [(backend, model) for backend in several for model in backend.models()]
         wanted = [
             (backend, model)
@@ -53,6 +61,12 @@ def run(*, search: str, provider: str | None, everything: bool, as_json: bool) -
     if found:
         echo(columns(_HEADS, [_row(each) for each in found]))
     _advise(search, len(known) - len(found), found)
+
+
+def _backend(name: str, configured: Backends) -> Backend:
+    """The backend with the prices that count; as it is without settings if those are wrong."""
+    found = configured.get(name)
+    return found if isinstance(found, Backend) else backends.load(name)()
 
 
 def _is_wanted(backend: Backend, model: str, search: str, *, everything: bool) -> bool:
@@ -79,6 +93,7 @@ def _row(found: Capabilities) -> tuple[object, ...]:
         "yes" if found.seed else None,
         references(found),
         priced(found.price),
+        remarks(found),
     )
 
 
@@ -110,6 +125,12 @@ def references(found: Capabilities) -> str | None:
         return None
     many = f" ×{found.most_references}" if found.most_references > 1 else ""
     return f"{' or '.join(kinds)}{many}{', needed' if found.needs_reference else ''}"
+
+
+def remarks(found: Capabilities) -> str:
+    """Say what a request to it cannot have, or must have besides; empty for nothing."""
+    needed = [f"needs {name}" for name in found.needs]
+    return ", ".join(needed if found.prompt else ["no prompt", *needed])
 
 
 def _as_dict(found: Capabilities) -> dict[str, Any]:

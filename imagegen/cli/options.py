@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -67,12 +68,17 @@ def models_option(words: str) -> Callable[[Command], Command]:
     )
 
 
-def _known_models(_: click.Context, __: click.Parameter, typed: str) -> list[str]:
-    from imagegen import backends  # noqa: PLC0415 - only a shell that completes needs it
+def _known_models(context: click.Context, _: click.Parameter, typed: str) -> list[str]:
+    from imagegen import backends  # noqa: PLC0415 - only a shell that completes needs these
+    from imagegen.config import load  # noqa: PLC0415 - same
+    from imagegen.errors import ConfigurationError  # noqa: PLC0415 - same
 
-    several = (
+    several = [
         f"{name}:{model}" for name in backends.names() for model in backends.load(name)().models()
-    )
+    ]
+    with suppress(ConfigurationError):
+        given = context.params
+        several += load(given.get("config"), profile=given.get("profile")).routes
     return [model for model in several if model.startswith(typed)]
 
 
@@ -87,8 +93,8 @@ _REQUEST = (
     click.argument("prompt", required=False),
     click.option(
         "--prompt-file",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        help="Read the prompt from this file. PROMPT - reads standard input.",
+        type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+        help="Read the prompt from this file; - is standard input, as it is for PROMPT.",
     ),
     click.option("-n", "n", type=int, default=1, show_default=True, help="How many pictures."),
     click.option("--size", metavar="WxH", help="Pixels, such as 1280x720."),

@@ -12,7 +12,7 @@ from attrs import asdict
 
 from imagegen.backends.pictures import without_pictures
 from imagegen.cli import exit_codes
-from imagegen.cli.columns import columns, counted, money
+from imagegen.cli.columns import columns
 from imagegen.cli.options import (
     config_options,
     json_option,
@@ -20,13 +20,14 @@ from imagegen.cli.options import (
     request_options,
     sandbox_option,
 )
+from imagegen.cli.prices import priced
 from imagegen.cli.report import Speaker, cost_as_dict, dumps, echo
 from imagegen.cli.setup import Setup
 from imagegen.cli.wanted import Wanted
-from imagegen.errors import ImageGenError
 from imagegen.planning import ModelPlan
 from imagegen.redaction import printable
 from imagegen.result import Cost
+from imagegen.wording import counted, money
 
 EPILOG = """Nothing is sent. Exit status: 0 every model can make it; 10 some can; 2 none can, or the
 request or the configuration is wrong."""
@@ -53,7 +54,7 @@ def command(*, models: Sequence[str], as_json: bool, **options: Any) -> None:
             fit=wanted.fit,
             unsupported=wanted.unsupported,
         )
-        text = _as_json(plans) if as_json else "\n".join(_lines(plans, say))
+        text = _as_json(plans, say) if as_json else "\n".join(_lines(plans, say))
     echo(text)
     raise SystemExit(_status(plans))
 
@@ -66,62 +67,60 @@ def _status(plans: Sequence[ModelPlan]) -> int:
 
 
 def _lines(plans: Sequence[ModelPlan], say: Speaker) -> list[str]:
-    lines = [columns(_HEADS, [_row(plan) for plan in plans])]
-    if len(plans) > 1:
-        lines += _sums([plan.cost for plan in plans if plan.supported])
+    texts = [columns(_HEADS, [_row(plan) for plan in plans])]
+    costs = [plan.cost for plan in plans if plan.supported]
+    if len(costs) > 1:
+        texts.append(_sums(costs))
     for plan in plans:
-        lines += ["", plan.model]
-        if plan.error:
-            lines.append(f"  cannot: {say.told(str(plan.error))}")
-            continue
-        lines += [f"  note: {say.told(note.message)} ({note.field})" for note in plan.notices]
-        if plan.missing_key:
-            lines.append(f"  missing: its key; set {plan.missing_key}")
-        more = f", then {counted(plan.calls - 1, 'more call')}" if plan.calls > 1 else ""
-        lines += [f"  POST {plan.url}{more}", *_body(plan)]
-    return [printable(line) if "\n" not in line else line for line in lines]
+        texts += ["", plan.model, *(f"  {line}" for line in _details(plan, say))]
+    return [printable(line) for text in texts for line in text.split("\n")]
+
+
+def _details(plan: ModelPlan, say: Speaker) -> list[str]:
+    """Why it cannot be made, or what would be sent and how it departs from the request."""
+    if plan.error:
+        return [f"cannot: {say.told(str(plan.error))}"]
+    lines = [f"note: {say.told(notice.message)} ({notice.field})" for notice in plan.notices]
+    if plan.missing_key:
+        lines.append(f"missing: its key; set {plan.missing_key}")
+    more = f", then {counted(plan.calls - 1, 'more call')}" if plan.calls > 1 else ""
+    body = json.dumps(without_pictures(plan.body()), ensure_ascii=False, indent=2)
+    return [*lines, f"POST {plan.url}{more}", *body.splitlines()]
 
 
 def _row(plan: ModelPlan) -> tuple[object, ...]:
-    price = plan.price
     return (
         plan.model,
         plan.full_model if plan.supported else "not at all",
         plan.calls,
-        f"{money(price.amount, price.currency)} per {price.per}" if price else "unknown",
-        money(plan.cost.amount, plan.cost.currency) if plan.cost.amount is not None else "unknown",
+        priced(plan.price),
+        money(plan.cost),
         "missing" if plan.missing_key else "set",
     )
 
 
-def _sums(costs: Sequence[Cost]) -> list[str]:
+def _sums(costs: Sequence[Cost]) -> str:
     """What one of them costs, as a range, and all of them."""
     total = Cost.total(costs)
-    amounts = sorted(cost.amount for cost in costs if cost.amount is not None)
-    if total.amount is None or not amounts:
-        return ["one of them or all: unknown, as not every price is known in one currency"]
-    low, high = (money(amount, total.currency) for amount in (amounts[0], amounts[-1]))
-    one = low if low == high else f"{low} to {high}"
-    return [f"one of them: {one}; all: {money(total.amount, total.currency)}"]
+    known = sorted(costs, key=lambda cost: cost.amount or 0)
+    if total.amount is None:
+        return "one of them or all: unknown, as not every price is known in one currency"
+    low, high = money(known[0]), money(known[-1])
+    return f"one of them: {low if low == high else f'{low} to {high}'}; all: {money(total)}"
 
 
-def _body(plan: ModelPlan) -> list[str]:
-    text = json.dumps(without_pictures(plan.body()), ensure_ascii=False, indent=2)
-    return [f"  {line}" for line in text.splitlines()]
-
-
-def _as_json(plans: Sequence[ModelPlan]) -> str:
+def _as_json(plans: Sequence[ModelPlan], say: Speaker) -> str:
     """The object that `--json` prints; an interface, documented in docs/cli.md."""
-    return dumps({"plans": [_plan(plan) for plan in plans]})
+    return dumps({"plans": [_plan(plan, say) for plan in plans]})
 
 
-def _plan(plan: ModelPlan) -> dict[str, Any]:
+def _plan(plan: ModelPlan, say: Speaker) -> dict[str, Any]:
     return {
         "model": plan.model,
         "provider": plan.provider,
         "full_model": plan.full_model,
         "supported": plan.supported,
-        "error": _error(plan.error) if plan.error else None,
+        "error": say.error_as_dict(plan.error) if plan.error else None,
         "missing_key": plan.missing_key,
         "notices": [asdict(notice) for notice in plan.notices],
         "price": asdict(plan.price) if plan.price else None,
@@ -130,7 +129,3 @@ def _plan(plan: ModelPlan) -> dict[str, Any]:
         "url": plan.url,
         "body": plan.body(),
     }
-
-
-def _error(error: ImageGenError) -> dict[str, Any]:
-    return {"type": type(error).__name__, "message": str(error), "field": error.field}

@@ -6,29 +6,35 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
 
 import click
 from attrs import frozen
 
+from imagegen.addresses import is_loopback
 from imagegen.backends.base import Backend
-from imagegen.cli.columns import columns, counted, money
+from imagegen.cli.columns import columns, money
 from imagegen.cli.options import config_options, json_option, models_option
 from imagegen.cli.report import Speaker, dumps, echo
 from imagegen.cli.setup import Setup
 from imagegen.client import Client
 from imagegen.client.models import Models
+from imagegen.config import load
 from imagegen.config.places import refreshed_prices
 from imagegen.config.prices import read_prices, write_prices
 from imagegen.errors import ConfigurationError
 from imagegen.pricing import OLD_AFTER, Price
 from imagegen.redaction import printable
 from imagegen.request import ImageRequest, ReferenceImage
+from imagegen.wording import counted
 
 if TYPE_CHECKING:
     from imagegen.config.settings import Settings
 
 TIMEOUT = 60.0
 _HEADS = ("model", "price", "as of", "from", "according to")
+_STAYS = ", the old price is kept"
+_Askable = Sequence[tuple[Backend, str]]
 _PLAIN = ImageRequest("a fox")
 _EDIT = ImageRequest(
     "a fox", references=[ReferenceImage("https://example.com/fox.jpg", role="source")]
@@ -70,23 +76,28 @@ class Known:
 class Refresh:
     """What asking the providers brought.
 
-    `changes` are the prices before and after, `same` counts those that did not change, and
-    `silent` names providers with nothing to ask.
+    `path` is the file that was written, None for none. `changes` are the prices before and after;
+    after is None where a price is not told any more, and the one before is kept. `same` counts
+    those that did not change. `silent` names providers with nothing to ask, `local` those on this
+    machine, whose prices are shown and not kept.
     """
 
-    path: Path
+    path: Path | None
     changes: Mapping[str, tuple[Price | None, Price | None]]
     same: int
     silent: tuple[str, ...]
+    local: tuple[str, ...]
 
 
 def run(*, refresh: bool, models: Sequence[str], as_json: bool, **given: Any) -> None:
     """Print the prices, asked anew or not."""
     say = Speaker(as_json=as_json)
     with say.explaining():
-        setup = Setup(**given)
-        brought = _refreshed(setup.settings, models) if refresh else None
-        known = known_prices(Setup(**given).settings if refresh else setup.settings, models)
+        settings = Setup(**given).settings
+        brought = _refreshed(settings, models) if refresh else None
+        if brought and brought.path:
+            settings = load(given["config"], profile=given["profile"])  # its warnings were told
+        known = known_prices(settings, models)
     today = datetime.now(UTC).date()
     if as_json:
         echo(dumps(_as_dict(known, brought, today)))
@@ -126,12 +137,11 @@ def _chosen(settings: Settings, models: Sequence[str]) -> list[tuple[Backend, st
 
 
 def _known(backend: Backend, model: str, told: Mapping[str, Price]) -> Known:
-    name, price = f"{backend.name}:{model}", backend.price(model, _PLAIN)
-    if price is None:
-        return Known(name, None, None)
-    if backend.prices.get(model) is None:
-        return Known(name, price, "list")
-    return Known(name, price, "refreshed" if told.get(name) == price else "own")
+    name, own = f"{backend.name}:{model}", backend.own_price(model)
+    if own:
+        return Known(name, own, "refreshed" if told.get(name) == own else "own")
+    listed = backend.list_price(model, _PLAIN)
+    return Known(name, listed, "list" if listed else None)
 
 
 def _told_before() -> dict[str, Price]:
@@ -145,24 +155,47 @@ def _told_before() -> dict[str, Price]:
 def _refreshed(settings: Settings, models: Sequence[str]) -> Refresh:
     """Ask, and write down what was told."""
     chosen = _chosen(settings, models)
-    silent = sorted({backend.name for backend, _ in chosen if not backend.can_price})
     askable = [(b, m) for b, m in chosen if b.can_price and b.api_key]
     if not askable:
         raise _nobody_to_ask(chosen)
+    told, before = _asked(settings, askable, everything=not models), _told_before()
+    meant = {f"{backend.name}:{model}" for backend, model in askable}
+    backends = {backend.name: backend for backend, _ in askable}
+    if not models:
+        meant |= {model for model in before if model.partition(":")[0] in backends}
+    pairs = {m: (_before(settings, m, before), told.get(m)) for m in sorted(meant | told.keys())}
+    changes = {m: pair for m, pair in pairs.items() if not _is_same(*pair)}
+    local = sorted(name for name, backend in backends.items() if not _kept(backend))
+    return Refresh(
+        path=_written({m: p for m, p in told.items() if m.partition(":")[0] not in local}, before),
+        changes=changes,
+        same=len(told.keys() - changes.keys()),
+        silent=tuple(sorted({backend.name for backend, _ in chosen if not backend.can_price})),
+        local=tuple(local),
+    )
+
+
+def _asked(settings: Settings, askable: _Askable, *, everything: bool) -> dict[str, Price]:
+    """What the providers tell of these models, and with *everything* what they list besides."""
     names = {f"{backend.name}:{model}" for backend, model in askable}
     with Client(settings.backends, timeout=TIMEOUT) as client:
-        fresh = client.current_prices(sorted(names))
-    path, before = refreshed_prices(), _told_before()
-    if models:  # these and no others
-        fresh = {model: price for model, price in fresh.items() if model in names}
-        kept = {model: price for model, price in before.items() if model not in names}
-    else:
-        asked = {backend.name for backend, _ in askable}
-        kept = {m: price for m, price in before.items() if m.partition(":")[0] not in asked}
-    write_prices(path, {**kept, **fresh})
-    pairs = {m: (_before(settings, m, before), price) for m, price in fresh.items()}
-    changes = {m: pair for m, pair in pairs.items() if not _is_same(*pair)}
-    return Refresh(path, changes, len(fresh) - len(changes), tuple(silent))
+        listed = client.current_prices() if everything else {}
+        asked = client.current_prices(sorted(names))
+    return {model: price for model, price in listed.items() if model not in names} | asked
+
+
+def _kept(backend: Backend) -> bool:
+    """Whether its word is to count from now on: a sandbox's on this machine is not."""
+    return not is_loopback(urlsplit(backend.host).hostname)
+
+
+def _written(told: Mapping[str, Price], before: Mapping[str, Price]) -> Path | None:
+    """Write what was told over what was told before; where nothing was, change nothing."""
+    if not told:
+        return None
+    path = refreshed_prices()
+    write_prices(path, {**before, **told})
+    return path
 
 
 def _nobody_to_ask(chosen: Iterable[tuple[Backend, str]]) -> ConfigurationError:
@@ -177,15 +210,19 @@ def _nobody_to_ask(chosen: Iterable[tuple[Backend, str]]) -> ConfigurationError:
 
 def _before(settings: Settings, model: str, told: Mapping[str, Price]) -> Price | None:
     """What was known without the caller's own word: told before, else listed."""
+    if model in told:
+        return told[model]
     name, _, model_id = model.partition(":")
     backend = settings.backends[name]
-    listed = backend.list_price(model_id, _PLAIN) if isinstance(backend, Backend) else None
-    return told.get(model) or listed
+    return backend.list_price(model_id, _PLAIN) if isinstance(backend, Backend) else None
 
 
-def _is_same(one: Price | None, other: Price) -> bool:
-    terms = (other.amount, other.currency, other.per)
-    return one is not None and (one.amount, one.currency, one.per) == terms
+def _is_same(one: Price | None, other: Price | None) -> bool:
+    return _terms(one) == _terms(other)
+
+
+def _terms(price: Price | None) -> tuple[object, ...]:
+    return (price.amount, price.currency, price.per) if price else ()
 
 
 def priced(price: Price | None) -> str:
@@ -195,10 +232,12 @@ def priced(price: Price | None) -> str:
 
 def _told(brought: Refresh) -> list[str]:
     lines = [
-        f"{model}: {priced(before)} -> {priced(after)}"
+        f"{model}: {priced(before)} -> {priced(after)}" + ("" if after else _STAYS)
         for model, (before, after) in brought.changes.items()
     ]
-    lines.append(f"{counted(brought.same, 'price')} did not change; written to {brought.path}")
+    where = f"written to {brought.path}" if brought.path else "nothing was written"
+    lines.append(f"{counted(brought.same, 'price')} did not change; {where}")
+    lines += [f"{name} is on this machine: its prices are not kept" for name in brought.local]
     lines += [f"{name} has no price list to ask for" for name in brought.silent]
     return [*map(printable, lines), ""]
 
@@ -245,11 +284,12 @@ def _refresh_as_dict(brought: Refresh) -> dict[str, Any]:
     return {
         "path": brought.path,
         "changes": [
-            {"model": model, "before": before and _price(before), "after": _price(after)}
+            {"model": model, "before": before and _price(before), "after": after and _price(after)}
             for model, (before, after) in brought.changes.items()
         ],
         "same": brought.same,
         "without_price_list": list(brought.silent),
+        "not_kept": list(brought.local),
     }
 
 

@@ -17,6 +17,7 @@ from imagegen.cli.delivery import Delivery
 from imagegen.errors import AllRoutesFailedError, ConfigurationError, ImageGenError
 from imagegen.redaction import printable
 from imagegen.result import Attempt, Cost, GeneratedImage, Generation, ImageFailure
+from imagegen.wording import money
 
 SANDBOX_WORDS = "sandbox: no provider was asked, nothing was charged"
 
@@ -209,6 +210,8 @@ def as_lines(generation: Generation, paths: Sequence[Path | None], *, sandbox: b
         flag = "  flagged as not safe for work" if image.nsfw else ""
         what = f"{image.width}x{image.height} {image.media_type}" if path else "not fetched"
         lines.append(f"{printable(str(path or image.url))}  {what}{seed}{flag}")
+    others = (each for each in generation.attempts if _is_of_another(each, generation))
+    lines += [_tried(attempt) for attempt in others]
     lines += [f"note: {notice.message} ({notice.field})" for notice in generation.notices]
     lines += [f"missing: {_failed(failure)}" for failure in generation.failures]
     seconds = max((a.seconds or 0.0 for a in generation.attempts), default=0.0)
@@ -218,15 +221,24 @@ def as_lines(generation: Generation, paths: Sequence[Path | None], *, sandbox: b
     return lines
 
 
+def _is_of_another(attempt: Attempt, generation: Generation) -> bool:
+    """Tell whether it is of a model that a route turned from, or passed over."""
+    made_by = (generation.provider, generation.model)
+    return attempt.error is not None and (attempt.provider, attempt.model) != made_by
+
+
+def _tried(attempt: Attempt) -> str:
+    who = f"{attempt.provider}:{attempt.model}"
+    return printable(f"tried before: {who}: {attempt.message} ({attempt.error})")
+
+
 def _failed(failure: ImageFailure) -> str:
     which = "a picture" if failure.index is None else f"picture {failure.index}"
     return f"{which}: {failure.message} ({failure.error}, charged: {failure.charged})"
 
 
 def _price(cost: Cost) -> str:
-    if cost.amount is None:
-        return "cost unknown"
-    return f"{cost.amount} {cost.currency or ''} ({cost.basis})".replace("  ", " ")
+    return "cost unknown" if cost.amount is None else f"{money(cost)} ({cost.basis})"
 
 
 def _image(image: GeneratedImage, path: Path | None) -> dict[str, Any]:

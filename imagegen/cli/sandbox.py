@@ -6,9 +6,12 @@ import json
 from collections.abc import Sequence
 
 import click
+from attrs import fields_dict
 
 from imagegen.cli import exit_codes
 from imagegen.sandbox import Fault, Sandbox
+
+_SUCH_AS = '{"kind": "rate_limit"}'
 
 
 @click.command()
@@ -34,20 +37,13 @@ from imagegen.sandbox import Fault, Sandbox
     "faults",
     metavar="JSON",
     multiple=True,
-    help='Something that goes wrong, such as \'{"kind": "rate_limit"}\'.',
+    help=f"Something that goes wrong, such as '{_SUCH_AS}'.",
 )
 def command(
     *, host: str, port: int, latency: float, keys: Sequence[str], faults: Sequence[str]
 ) -> None:
     """Serve both providers' APIs, emulated, on a port of this machine."""
-    try:
-        sandbox = Sandbox(
-            latency=latency,
-            keys=keys or None,
-            faults=[Fault.from_json(json.loads(text)) for text in faults],
-        )
-    except (ValueError, TypeError) as error:
-        raise click.BadParameter(f"{error}", param_hint="--fault") from error
+    sandbox = Sandbox(latency=latency, keys=keys or None, faults=[_fault(text) for text in faults])
     try:
         from imagegen.sandbox.server import serve  # noqa: PLC0415 - uvicorn may be missing
 
@@ -61,7 +57,25 @@ def command(
         raise SystemExit(exit_codes.FAILED) from None
 
 
+def _fault(text: str) -> Fault:
+    """Read what ``--fault`` says.
+
+    Raises:
+        BadParameter: it is no fault.
+    """
+    try:
+        return Fault.from_json(json.loads(text))
+    except json.JSONDecodeError:
+        words = f"it is not JSON; write '{_SUCH_AS}'"
+    except (ValueError, TypeError) as error:
+        words = str(error)
+        if words.startswith("unknown fields"):
+            words += f"; known are {', '.join(fields_dict(Fault))}"
+    raise click.BadParameter(words, param_hint="--fault")
+
+
 def _announce(origin: str) -> None:
     click.echo(f"Sandbox of both providers at {origin}, until Ctrl-C. Point imagegen at it with")
     click.echo(f"  export MINIMAX_API_HOST={origin} MINIMAX_API_KEY=sandbox")
     click.echo(f"  export WAVESPEED_BASE_URL={origin} WAVESPEED_API_KEY=sandbox")
+    click.echo("  export IMAGEGEN_LEDGER=sandbox-ledger.db  # apart from what is really spent")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,8 @@ from attrs import evolve
 
 from imagegen.client import Client
 from imagegen.config import load
-from imagegen.config.places import usual_ledger
+from imagegen.config.places import OFF, usual_ledger
+from imagegen.defaults import TIMEOUT
 from imagegen.errors import ConfigurationError
 from imagegen.ledger import Ledger
 from imagegen.redaction import printable, prompts_hidden
@@ -21,7 +23,6 @@ from imagegen.redaction import printable, prompts_hidden
 if TYPE_CHECKING:
     from imagegen.config.settings import Settings
 
-OFF = "off"
 SANDBOX_LATENCY = 1.0
 """Seconds that a picture takes in the embedded sandbox."""
 
@@ -61,7 +62,7 @@ class Setup:
         """
         settings = load(self._config, profile=self._profile)
         for warning in settings.warnings:
-            click.echo(f"imagegen: warning: {printable(warning)}", err=True)
+            click.echo(f"imagegen: warning: {printable(str(warning))}", err=True)
         return settings
 
     def client(self, book: Ledger | None, **options: Any) -> Client:
@@ -74,6 +75,11 @@ class Setup:
             return Client.from_settings(self.settings, ledger=book, **options)
         from imagegen.sandbox import Sandbox  # noqa: PLC0415 - needed for --sandbox only
 
+        if find_spec("PIL") is None:
+            raise ConfigurationError(
+                "the sandbox draws with Pillow, which is not installed",
+                advice="Run: pip install 'imagegen[sandbox]'",
+            )
         said = {"defaults": self.settings.defaults, "routes": self.settings.routes}
         return Sandbox(latency=SANDBOX_LATENCY).client(ledger=book, **said, **options)
 
@@ -86,6 +92,10 @@ class Setup:
         if self.sandbox:
             return self.client(None)
         return Client.from_settings(evolve(self.settings, budget=None, ledger=None))
+
+    def seconds(self, option: float | None) -> float:
+        """How long everything may take."""
+        return (self.settings.timeout or TIMEOUT) if option is None else option
 
     def marked(self, option: bool | None) -> bool:  # noqa: FBT001 - the value of an option
         """Whether saved files are to say how they were made."""

@@ -55,19 +55,16 @@ class Wanted:
         )
 
     def _words(self) -> str:
-        if (self.prompt is None) == (self.prompt_file is None):
+        given = [each for each in (self.prompt, self.prompt_file) if each is not None]
+        if len(given) != 1:
             raise InvalidRequestError(
-                "one prompt is needed",
+                "one prompt is needed, and two were given" if given else "a prompt is needed",
                 advice="Give it as PROMPT, with --prompt-file FILE, or as - on standard input",
                 field="prompt",
             )
-        if self.prompt_file is not None:
-            return _read(self.prompt_file)
-        return (
-            _decoded(sys.stdin.buffer.read(LONGEST + 1))
-            if self.prompt == "-"
-            else self.prompt or ""
-        )
+        if "-" in (self.prompt, str(self.prompt_file)):
+            return _decoded(sys.stdin.buffer.read(LONGEST + 1))
+        return _read(self.prompt_file) if self.prompt_file else self.prompt or ""
 
 
 def _read(path: Path) -> str:

@@ -20,8 +20,14 @@ from imagegen import (
     RateLimitError,
     WaveSpeed,
 )
-from imagegen.backends.wavespeed.catalogue import listed
+from imagegen.backends.wavespeed.catalogue import (
+    FAMILY,
+    advice_on_model,
+    image_models,
+    listed,
+)
 from imagegen.backends.wavespeed.prices import priced_per
+from imagegen.backends.wavespeed.translation import full_model_id
 from imagegen.codec import VALUES, decode
 from imagegen.flow import Done, Reply, advance
 from imagegen.pricing import Price
@@ -96,8 +102,16 @@ def test_a_discount_of_the_account_counts_and_is_named() -> None:
     assert "discounted for this account from 0.0035" in price.source
 
 
-@pytest.mark.parametrize("discounted", [0, None, -1, 0.0035, 0.01, "", "free", [], True])
-def test_what_is_no_lower_price_is_no_discount(discounted: object) -> None:
+def test_a_discount_of_nine_tenths_can_be_believed() -> None:
+    price = asked(listing(item()), answer(price=0.5, discounted_price=0.05))[TEXT_TO_IMAGE]
+    assert price is not None
+    assert price.amount == Decimal("0.05")
+
+
+@pytest.mark.parametrize(
+    "discounted", [0, None, -1, 0.0035, 0.01, "", "free", [], True, 0.000349, 1e-9]
+)
+def test_what_is_no_lower_price_or_far_too_low_is_no_discount(discounted: object) -> None:
     price = asked(listing(item()), answer(discounted_price=discounted))[TEXT_TO_IMAGE]
     assert price is not None
     assert price.amount == Decimal("0.0035")
@@ -225,6 +239,21 @@ def test_a_formula_says_what_the_base_price_buys(formula: str, per: str | None) 
     assert priced_per(formula) == per
 
 
+@pytest.mark.parametrize("family", [FAMILY])
+def test_a_family_is_not_listed_and_stands_for_listed_models(family: str) -> None:
+    assert listed(family) is None
+    assert full_model_id(family, ImageRequest("a fox")) in image_models()
+
+
+@pytest.mark.parametrize("model", ["minimax/image-1", "minimax/image-02"])
+def test_a_misspelt_family_is_suggested(model: str) -> None:
+    assert advice_on_model(model).endswith("did you mean minimax/image-01?")
+
+
+def test_what_is_spelt_right_or_like_nothing_gets_no_advice() -> None:
+    assert [advice_on_model(model) for model in (FAMILY, TEXT_TO_IMAGE, "x/yz")] == [""] * 3
+
+
 def test_the_tool_that_trims_the_listing_reads_formulas_the_same_way() -> None:
     spec = importlib.util.spec_from_file_location("catalogue_tool", TOOL)
     assert spec is not None
@@ -236,7 +265,12 @@ def test_the_tool_that_trims_the_listing_reads_formulas_the_same_way() -> None:
 
 def test_the_sandbox_tells_what_the_package_lists() -> None:
     with Sandbox().client() as client:
-        told = client.current_prices(["wavespeed:minimax/image-01"])
+        told = client.current_prices()
+        family = client.current_prices(["wavespeed:minimax/image-01"])
+    assert family.keys() == {
+        f"wavespeed:{TEXT_TO_IMAGE}",
+        "wavespeed:minimax/image-01/image-to-image",
+    }
     request = ImageRequest("a fox")
     for model, price in told.items():
         known = BACKEND.list_price(model.removeprefix("wavespeed:"), request)

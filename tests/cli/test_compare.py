@@ -33,7 +33,7 @@ def served() -> Iterator[Sandbox]:
 def run(served: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run `imagegen compare` in a temporary folder, both providers on the sandbox."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "imagegen.toml").write_text("[defaults]\ntimeout = 60\n")
+    (tmp_path / "imagegen.toml").write_text("[defaults]\ntimeout = 600\n")
     for provider, host in (("MINIMAX", "MINIMAX_API_HOST"), ("WAVESPEED", "WAVESPEED_BASE_URL")):
         monkeypatch.setenv(host, served.origin)
         monkeypatch.setenv(f"{provider}_API_KEY", "a-key-that-nobody-may-see")
@@ -54,7 +54,7 @@ def test_pictures_of_every_model_are_saved_and_counted(run: Run, tmp_path: Path)
     assert lines[1].split()[:4] == [MINIMAX, "1", "0.0035", "USD"]
     assert lines[2].split()[:4] == [WAVESPEED, "1", "0.0035", "USD"]
     assert lines[1].endswith("0.26        0.013351 USD")
-    assert lines[3] == "together: 0.007 USD"
+    assert lines[3] == "together: 0.0070 USD"
     assert re.search(rf"^{WAVESPEED}: note: its price is of 2026-03-13, \d+ days ago", lines[4])
     saved = sorted((tmp_path / "out").iterdir())
     assert [path.name.partition("-")[0] for path in saved] == ["minimax", "wavespeed"]
@@ -147,7 +147,7 @@ def test_purchases_are_on_the_ledger_and_collected(run: Run, tmp_path: Path) -> 
     [
         (("a fox",), "no model is named"),
         (("a fox", "--model", "dalle:3"), "no backend 'dalle'"),
-        ((), "one prompt is needed"),
+        ((), "a prompt is needed"),
         (("a fox", *BOTH, "--out", "imagegen.toml/x"), "nothing can be written"),
         (("a fox", *BOTH, "--html", "imagegen.toml/x.html"), "nothing can be written"),
     ],
@@ -185,6 +185,44 @@ def test_pictures_that_cannot_be_saved_are_told_and_stay_open(
     assert (tmp_path / "report.html").exists()
     with Ledger(tmp_path / "ledger.db") as ledger:
         assert [entry.collected for entry in ledger.entries().result()] == [False, False]
+
+
+@pytest.mark.parametrize("name", ["", "out", "imagegen.toml/x.html", "x" * 300 + ".html"])
+def test_a_report_that_cannot_be_written_is_refused_before_anything_is_paid(
+    run: Run, served: Sandbox, name: str
+) -> None:
+    result = run("a fox", *BOTH, "--html", name, "--out", "out")
+    assert result.exit_code == 2
+    assert "cannot be written" in result.stderr or "nothing can be written" in result.stderr
+    assert served.submissions == []
+
+
+@pytest.mark.parametrize("problem", [OSError("disk full"), MemoryError(), KeyboardInterrupt()])
+def test_a_report_that_fails_does_not_hide_what_is_paid_for(
+    run: Run, monkeypatch: pytest.MonkeyPatch, problem: BaseException
+) -> None:
+    def failing(*_: object) -> str:
+        raise problem
+
+    monkeypatch.setattr("imagegen.report.page", failing)
+    result = run("a fox", *BOTH, "--html", "report.html", "--json")
+    assert result.exit_code == 10
+    told = json.loads(result.stdout)
+    assert told["html"] is None
+    assert all(each["generation"]["images"][0]["path"] for each in told["models"])
+    assert "not everything was saved" in result.stderr
+
+
+def test_the_report_of_the_sandbox_says_so(run: Run, tmp_path: Path) -> None:
+    run("a fox", "--model", MINIMAX, "--sandbox", "--html", "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "sandbox: no provider was asked, nothing was charged" in page
+
+
+@pytest.mark.parametrize("timeout", ["0", "-1", "nan"])
+def test_no_time_is_no_time(run: Run, served: Sandbox, timeout: str) -> None:
+    result = run("a fox", *BOTH, "--timeout", timeout)
+    assert (result.exit_code, served.submissions) == (2, [])
 
 
 def test_interrupting_says_what_goes_on(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import socket
 import sqlite3
@@ -130,6 +131,7 @@ def test_a_host_that_is_silent_fails_in_time(provider: pytest.MonkeyPatch) -> No
         told = findings()
     assert told["minimax host"]["status"] == "fail"
     assert "the time is up" in told["minimax host"]["words"]
+    assert told["minimax host"]["fix"].startswith("Check the network")
     assert told["wavespeed account"]["status"] == "ok"
 
 
@@ -151,7 +153,38 @@ def test_without_any_key_the_hosts_are_asked_all_the_same(
     assert {told[f"{name} key"]["status"] for name in PROVIDERS} == {"skip"}
     assert told["keys"]["status"] == "fail"
     assert "export MINIMAX_API_KEY=… or WAVESPEED_API_KEY=…" in told["keys"]["fix"]
-    assert "--sandbox" in told["keys"]["fix"]
+
+
+def test_what_is_to_be_tried_without_a_key_works(
+    origin: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    at(monkeypatch, origin)
+    fix = findings()["keys"]["fix"]
+    program, *words = shlex.split(fix[fix.index("imagegen generate") :])
+    monkeypatch.setattr("imagegen.cli.setup.SANDBOX_LATENCY", 0.0)
+    monkeypatch.chdir(tmp_path)
+    assert program == "imagegen"
+    assert CliRunner().invoke(imagegen, words).exit_code == 0
+    assert list(tmp_path.glob("*.jpg"))
+
+
+def test_a_key_that_cannot_be_one_is_named_and_never_shown(
+    provider: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    provider.setenv("WAVESPEED_API_KEY", "a key of spaces")
+    result = doctor()
+    assert result.exit_code == 2
+    assert "of spaces" not in result.output
+    told = findings()
+    assert told["wavespeed key"]["status"] == "fail"
+    assert told["wavespeed key"]["words"].startswith("from WAVESPEED_API_KEY: ")
+    assert told["wavespeed key"]["fix"] == "Set WAVESPEED_API_KEY again"
+    assert "wavespeed" not in told
+    provider.setenv("WAVESPEED_API_KEY", KEY)
+    file = configured(tmp_path, '[providers.wavespeed]\nkey = { env = "STUDIO_KEY" }\n')
+    told = findings(*file)
+    assert told["wavespeed key"]["words"].startswith("from STUDIO_KEY: ")
+    assert told["wavespeed key"]["fix"] == "Set it: export STUDIO_KEY=…"
 
 
 def test_a_host_that_nobody_has_a_key_for_may_be_down(
@@ -289,6 +322,7 @@ def test_a_warning_of_the_configuration_is_one(tmp_path: Path) -> None:
     assert KEY not in result.output
     assert "the key itself is in the file" in result.stdout
     told = findings(*file)
+    assert told["configuration"]["fix"].startswith(("Write {", "Run chmod 600"))
     assert told["minimax key"]["words"] == "from the file itself"
     assert told["default model"] == {
         "status": "ok",
@@ -297,6 +331,26 @@ def test_a_warning_of_the_configuration_is_one(tmp_path: Path) -> None:
         "fix": "",
         "configuration": False,
     }
+
+
+@pytest.mark.usefixtures("provider")
+def test_a_warning_about_a_file_with_stops_in_its_path_is_whole(tmp_path: Path) -> None:
+    folder = tmp_path / "St. Ives. Etc"
+    folder.mkdir()
+    told = findings(*configured(folder, f'[providers.minimax]\nkey = "{KEY}"\n'))
+    words = told["configuration"]["words"]
+    assert str(folder / "settings.toml") in words
+    assert words.endswith(("the key itself is in the file", "others can read the file"))
+
+
+@pytest.mark.usefixtures("provider")
+def test_a_default_model_that_is_in_no_listing_is_a_warning(tmp_path: Path) -> None:
+    file = configured(tmp_path, '[defaults]\nmodel = "wavespeed:nosuch/model"\n')
+    assert doctor(*file).exit_code == 0
+    told = findings(*file)["default model"]
+    assert told["status"] == "warn"
+    assert "wavespeed:nosuch/model" in told["words"]
+    assert "imagegen models" in told["fix"]
 
 
 @pytest.mark.usefixtures("provider")
@@ -318,9 +372,34 @@ def test_old_and_unknown_prices_are_warnings(tmp_path: Path) -> None:
     )
     result = doctor(*configured(tmp_path, entry))
     assert result.exit_code == 0
-    assert re.search(r"warn +prices +older than 180 days: .*minimax:image-01", result.stdout)
+    old = r"warn +prices +your own, older than 180 days: minimax:image-01\n +-> State today's"
+    assert re.search(old, result.stdout)
     assert re.search(r"warn +prices +unknown: minimax:image-01-live", result.stdout)
-    assert "imagegen prices --refresh" in result.stdout
+
+
+@pytest.mark.usefixtures("provider")
+def test_a_refreshed_price_that_is_old_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("imagegen.pricing.OLD_AFTER", timedelta(days=-1))
+    price = Price(
+        amount=Decimal("0.0035"),
+        currency="USD",
+        per="image",
+        as_of=datetime.now(UTC).date(),
+        source="somebody said so",
+    )
+    model = "wavespeed:minimax/image-01/image-to-image"
+    write_prices(refreshed_prices(), {model: price})
+    stdout = doctor().stdout
+    old = rf"warn +prices +refreshed, but older than 180 days: {model}\n +-> imagegen prices --ref"
+    assert re.search(old, stdout)
+
+
+def test_a_list_price_that_is_old_is_no_warning(provider: pytest.MonkeyPatch) -> None:
+    provider.setattr("imagegen.pricing.OLD_AFTER", timedelta(days=-1))
+    told = findings()["prices"]
+    assert told["status"] == "ok"
+    assert "minimax:image-01," in told["words"]
+    assert "imagegen prices --refresh" in told["fix"]
 
 
 @pytest.mark.usefixtures("provider")
@@ -365,7 +444,21 @@ def test_a_ledger_that_is_not_there_is_not_made(ledger: Path) -> None:
     assert told["ledger"]["status"] == "skip"
     assert str(ledger) in told["ledger"]["words"]
     assert told["disk"]["status"] == "ok"
+    assert told["disk"]["words"].endswith(f" free in {ledger.parent}")
     assert not ledger.exists()
+
+
+def test_a_file_that_is_empty_is_no_ledger_yet_and_stays_empty(ledger: Path) -> None:
+    ledger.touch()
+    assert "none yet" in findings()["ledger"]["words"]
+    assert ledger.read_bytes() == b""
+    assert [each.name for each in ledger.parent.glob(f"{ledger.name}*")] == [ledger.name]
+
+
+def test_the_folder_of_a_ledger_is_named_and_not_the_ledger(ledger: Path) -> None:
+    with Ledger(ledger) as book:
+        submission(book)
+    assert findings()["disk"]["words"].endswith(f" free in {ledger.parent}")
 
 
 def test_what_is_open_on_the_ledger_is_a_warning(ledger: Path) -> None:
@@ -419,7 +512,9 @@ def test_what_is_no_ledger_fails(ledger: Path, provider: pytest.MonkeyPatch) -> 
     with closing(sqlite3.connect(ledger)) as another:
         another.execute("CREATE TABLE songs (title)")
     assert doctor().exit_code == 1
+    before = ledger.read_bytes(), ledger.stat()
     assert "another application's" in findings()["ledger"]["words"]
+    assert (ledger.read_bytes(), ledger.stat().st_mode) == (before[0], before[1].st_mode)
     for place in ("/", str(ledger.parent), str(ledger.with_name("x" * 300))):
         provider.setenv("IMAGEGEN_LEDGER", place)
         assert doctor().exit_code == 1

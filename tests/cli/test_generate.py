@@ -171,6 +171,7 @@ def test_a_picture_that_cannot_be_fetched_keeps_its_url(run: Run, served: Sandbo
         (("a",), "no model was named"),
         (("a", "--model", "minimax:image-02"), "image-01"),
         (("a", "--timeout", "-1", "--model", MODELS[0]), "timeout must be"),
+        (("a", "--timeout", "0", "--model", MODELS[0]), "timeout must be"),
         (("a", "--max-cost", "cheap", "--model", MODELS[0]), "--max-cost must be"),
     ],
 )

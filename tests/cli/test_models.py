@@ -11,7 +11,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from imagegen import ImageRequest, WaveSpeed
+from imagegen.capabilities import capabilities
 from imagegen.cli.commands import imagegen
+from imagegen.cli.models import remarks
 
 PAGE = (Path(__file__).parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
 
@@ -94,6 +96,48 @@ def test_an_unknown_price_is_unknown_and_never_0() -> None:
     assert all(
         each["price"] is None or float(each["price"]["amount"]) > 0 for each in listed("--all")
     )
+
+
+def test_a_model_that_takes_no_prompt_or_needs_more_is_marked() -> None:
+    (line,) = models("bria/embed-product").stdout.splitlines()[1:]
+    assert line.endswith("no prompt, needs products")
+    assert remarks(capabilities(WaveSpeed(), "minimax/image-01")) == ""
+
+
+CONFIGURED = """
+[[prices]]
+model = "minimax:image-01"
+amount = "0.002"
+currency = "USD"
+per = "image"
+as_of = 2026-11-01
+source = "our contract"
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    path = tmp_path / "settings.toml"
+    path.write_text(CONFIGURED, encoding="utf-8")
+    return str(path)
+
+
+def test_a_price_of_the_configuration_counts(file: str) -> None:
+    assert "0.002 USD per image" in models("--config", file).stdout
+    assert listed("--config", file)[0]["price"]["source"] == "our contract"
+
+
+def test_a_provider_whose_settings_are_wrong_is_shown_without_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MINIMAX_LIMITS", "enormous")
+    assert listed("--provider", "minimax")[0]["price"]["amount"] == "0.0035"
+
+
+def test_a_wrong_configuration_is_wrong_usage(tmp_path: Path) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text("[default]", encoding="utf-8")
+    assert models("--config", str(path)).exit_code == 2
 
 
 def test_the_models_are_json_as_documented() -> None:

@@ -35,13 +35,13 @@ def test_the_table_tells_calls_price_and_key() -> None:
         "USD",
         "per",
         "image",
-        "0.042",
+        "0.0420",
         "USD",
         "missing",
     ]
     assert lines[2].split()[1] == "minimax/image-01/text-to-image"
     assert lines[2].endswith("set")
-    assert lines[3] == "one of them: 0.042 USD; all: 0.084 USD"
+    assert lines[3] == "one of them: 0.0420 USD; all: 0.0840 USD"
     assert "  missing: its key; set MINIMAX_API_KEY" in lines
     assert result.exit_code == 0
 

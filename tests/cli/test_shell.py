@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -44,7 +45,7 @@ def test_a_prompt_is_read_from_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "typed", "words"),
     [
-        ((), None, "one prompt is needed"),
+        ((), None, "a prompt is needed"),
         (("a fox", "--prompt-file", "{file}"), None, "one prompt is needed"),
         (("-",), b"\xff\xfe", "not UTF-8"),
         (("-",), "x" * 100_001, "longer than 100000 bytes"),
@@ -85,6 +86,95 @@ def test_each_shell_has_a_script_that_completes(shell: str) -> None:
     result = run("completion", shell)
     assert result.exit_code == 0
     assert "_IMAGEGEN_COMPLETE" in result.stdout
+
+
+BASH = """
+source "$1"; shift
+[[ $1 == unbroken ]] && COMP_WORDBREAKS=${COMP_WORDBREAKS//:}; shift
+COMP_LINE=$1 COMP_POINT=$2; shift 2
+COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+breaks=$COMP_WORDBREAKS
+_imagegen_completion
+[[ $breaks == "$COMP_WORDBREAKS" ]] && printf '%s\\n' "${COMPREPLY[@]}"
+"""
+BOTH = ["image-01", "image-01-live"]
+IN_FULL = [f"minimax:{model}" for model in BOTH]
+
+
+@pytest.fixture(scope="module")
+def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("completion") / "imagegen.bash"
+    path.write_text(run("completion", "bash").stdout, encoding="utf-8")
+    return path
+
+
+def in_bash(script: Path, line: str, words: str, breaks: str = "broken") -> list[str]:
+    """What bash offers for *line*, the cursor at "|"; *words*, parted by "·", are as it breaks it.
+
+    The last of them is the one at the cursor, with what is behind the cursor.
+    """
+    before, _, behind = line.partition("|")
+    given = [str(script), breaks, before + behind, str(len(before)), *words.split("·")]
+    done = subprocess.run(
+        ["bash", "-c", BASH, "bash", *given],
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+@pytest.mark.parametrize(
+    ("line", "words", "offered"),
+    [
+        ("imagegen plan --model minimax:|", "imagegen·plan·--model·minimax·:·", BOTH),
+        ("imagegen plan --model minimax:|", "imagegen·plan·--model·minimax·:", BOTH),
+        ("imagegen plan --model=minimax:i|", "imagegen·plan·--model·=·minimax·:·i", BOTH),
+        ("imagegen  plan 'a: b' --model min|xx y", "imagegen·plan·'a: b'·--model·minxx", IN_FULL),
+    ],
+)
+def test_bash_completes_what_is_behind_the_last_colon(
+    script: Path, line: str, words: str, offered: list[str]
+) -> None:
+    assert in_bash(script, line, words) == offered
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+def test_bash_completes_whole_words_where_it_does_not_break_at_colons(script: Path) -> None:
+    words = "imagegen·plan·--model·minimax:ima"
+    line = "imagegen plan --model minimax:ima|"
+    assert in_bash(script, line, words, "unbroken") == IN_FULL
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+def test_routes_are_completed_and_a_wrong_configuration_has_none(
+    script: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "imagegen.toml"
+    file.write_text('[routes.minicheap]\nmodels = ["minimax:image-01"]\n', encoding="utf-8")
+    line = f"imagegen plan --config {file} --model mini|"
+    words = f"imagegen·plan·--config·{file}·--model·mini"
+    assert in_bash(script, line, words) == [*IN_FULL, "minicheap"]
+    file.write_text("[route]", encoding="utf-8")
+    assert in_bash(script, line, words) == IN_FULL
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+def test_the_folders_that_the_help_names_are_made_first(tmp_path: Path) -> None:
+    text = run("completion", "--help").stdout
+    lines = [line.strip().removeprefix("bash ").strip() for line in text.splitlines()]
+    (first,) = [k for k, line in enumerate(lines) if "bash-completion" in line and "mkdir" in line]
+    done = subprocess.run(
+        ["bash", "-ec", "\n".join(lines[first : first + 2])],
+        env={"HOME": str(tmp_path), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert (tmp_path / ".local/share/bash-completion/completions/imagegen").stat().st_size
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from imagegen import Cost, ImageGenError, ImageRequest, Job, JobFailedError
-from imagegen.cli.columns import columns, counted, money
+from imagegen.cli.columns import columns, money
 from imagegen.cli.commands import imagegen
 from imagegen.ledger import Entry, Ledger
+from imagegen.wording import counted
 
 DAY = datetime(2026, 11, 20, 23, 59, tzinfo=UTC)
 PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")

@@ -15,15 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imagegen.capabilities import capabilities
-from imagegen.cli.columns import counted
-from imagegen.cli.doctor.findings import Finding, of_error
-from imagegen.cli.prices import known_prices
+from imagegen.cli.doctor.findings import Finding, Status, of_error
+from imagegen.cli.prices import Origin, known_prices
 from imagegen.client.models import Models
 from imagegen.config.loading import Examination
 from imagegen.config.places import usual_ledger
 from imagegen.errors import ImageGenError
 from imagegen.ledger import Budget, Ledger
+from imagegen.ledger.place import APPLICATION
 from imagegen.pricing import OLD_AFTER
+from imagegen.wording import counted
 
 if TYPE_CHECKING:
     from imagegen.config.settings import Settings
@@ -32,6 +33,13 @@ CORE = ("httpx", "attrs", "cattrs")
 LEAST_DISK = 100 * 2**20
 """Bytes; a ledger takes a kilobyte or two for each purchase, a picture some hundred."""
 
+_REFRESH = "imagegen prices --refresh asks for today's"
+_OLD: tuple[tuple[Origin, Status, str, str], ...] = (
+    ("own", "warn", "your own,", "State today's in imagegen.toml"),
+    ("refreshed", "warn", "refreshed, but", _REFRESH),
+    ("list", "ok", "known from the package's list,", _REFRESH),
+)
+"""Whose prices are old, how grave that is, how it is said, and what to do."""
 _EXTRA = re.compile(r"""^([A-Za-z0-9._-]+).*;\s*extra\s*==\s*['"]([A-Za-z0-9_-]+)['"]""")
 
 
@@ -76,9 +84,8 @@ def configuration(found: Examination) -> Iterator[Finding]:
     for fault in found.faults:
         words = f"{fault.where}: {fault.problem}"
         yield Finding("fail", "configuration", words, fault.fix, configuration=True)
-    for warning in found.settings.warnings:
-        words, _, fix = warning.partition(". ")
-        yield Finding("warn", "configuration", words, fix or "See docs/configuration.md")
+    for doubt in found.settings.warnings:
+        yield Finding("warn", "configuration", f"{doubt.where}: {doubt.problem}", doubt.fix)
 
 
 def model(settings: Settings) -> Iterator[Finding]:
@@ -90,30 +97,38 @@ def model(settings: Settings) -> Iterator[Finding]:
     lookup = Models(settings.backends, settings.routes, default)
     try:
         names = lookup.listed(None)
-        for name in names:
-            capabilities(*lookup.found(name))
+        unknown = [name for name in names if not capabilities(*lookup.found(name)).known]
     except ImageGenError as error:
         yield of_error("fail", "default model", error, configuration=True)
         return
-    yield Finding("ok", "default model", ", then ".join(names))
+    if unknown:
+        words = f"in no listing that came with the package: {', '.join(unknown)}"
+        yield Finding("warn", "default model", words, "imagegen models --all shows what is known")
+    else:
+        yield Finding("ok", "default model", ", then ".join(names))
 
 
 def prices(settings: Settings) -> Iterator[Finding]:
-    """Whether the prices of the models that are meant are known, and of late."""
+    """Whether the prices of the models that are meant are known, and of late.
+
+    One of the package's list that is old is no warning: nobody chose to keep it.
+    """
     try:
         known = known_prices(settings)
     except ImageGenError as error:
         yield of_error("fail", "prices", error, configuration=True)
         return
     today = datetime.now(UTC).date()
-    old = [each.model for each in known if each.is_old(today)]
     unknown = [each.model for each in known if each.price is None]
-    if old:
-        words = f"older than {OLD_AFTER.days} days: {', '.join(old)}"
-        yield Finding("warn", "prices", words, "imagegen prices --refresh asks for today's")
     if unknown:
         fix = "State yours as [[prices]] in imagegen.toml; budgets refuse the unknown"
         yield Finding("warn", "prices", f"unknown: {', '.join(unknown)}", fix)
+    old = [each for each in known if each.is_old(today)]
+    for origin, status, whose, fix in _OLD:
+        names = [each.model for each in old if each.origin == origin]
+        if names:
+            words = f"{whose} older than {OLD_AFTER.days} days: {', '.join(names)}"
+            yield Finding(status, "prices", words, fix)
     if not old and not unknown:
         yield Finding("ok", "prices", f"known for {counted(len(known), 'model')}")
 
@@ -126,7 +141,7 @@ def ledger(settings: Settings) -> Iterator[Finding]:
     place = settings.ledger or usual_ledger()
     try:
         yield from _disk(place)
-        if place.exists():
+        if place.exists() and place.stat().st_size:
             yield from _kept(place, settings.budget)
         else:
             yield Finding("skip", "ledger", f"none yet; the first purchase makes {place}")
@@ -138,9 +153,13 @@ def ledger(settings: Settings) -> Iterator[Finding]:
 
 
 def _kept(place: Path, budget: Budget | None) -> Iterator[Finding]:
-    damage = _damage(place)
+    damage, application = _looked_at(place)
     if damage:
         yield _damaged(place, damage)
+        return
+    if application != APPLICATION:
+        words = f"{place} is another application's database, not a ledger"
+        yield Finding("fail", "ledger", words, "Name another with --ledger or IMAGEGEN_LEDGER")
         return
     with Ledger(place) as book:
         yield Finding("ok", "ledger", f"{place} is whole")
@@ -151,7 +170,7 @@ def _kept(place: Path, budget: Budget | None) -> Iterator[Finding]:
 
 def _disk(place: Path) -> Iterator[Finding]:
     whole = place.absolute()
-    folder = next(each for each in (whole, *whole.parents) if each.exists())
+    folder = next(each for each in (whole, *whole.parents) if each.is_dir())
     free = shutil.disk_usage(folder).free
     words = f"{free / 2**20:,.0f} MiB free in {folder}"
     if free < LEAST_DISK:
@@ -160,15 +179,19 @@ def _disk(place: Path) -> Iterator[Finding]:
         yield Finding("ok", "disk", words)
 
 
-def _damage(place: Path) -> str:
-    """What SQLite finds wrong with the file; empty for nothing. It is opened to be read only."""
+def _looked_at(place: Path) -> tuple[str, int]:
+    """What SQLite finds wrong with the file, empty for nothing; and whose it says that it is.
+
+    It is opened to be read only.
+    """
     try:
         uri = f"{place.absolute().as_uri()}?mode=ro"
         with closing(sqlite3.connect(uri, uri=True, timeout=5)) as connection:
             (first,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            (application,) = connection.execute("PRAGMA application_id").fetchone()
     except sqlite3.Error as error:
-        return str(error)
-    return "" if first == "ok" else str(first)
+        return str(error), 0
+    return "" if first == "ok" else str(first), int(application)
 
 
 def _damaged(place: Path, damage: str) -> Finding:

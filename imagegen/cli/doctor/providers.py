@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
+from imagegen import backends as installed
 from imagegen.account import Balance, Checked, Quota, Standing
 from imagegen.backends.base import Backend
 from imagegen.cli.columns import money
@@ -14,6 +15,7 @@ from imagegen.config.loading import Examination
 from imagegen.errors import (
     AuthenticationError,
     ConfigurationError,
+    DeadlineExceededError,
     ImageGenError,
     InsufficientBalanceError,
     UnsupportedFeatureError,
@@ -34,13 +36,16 @@ def configured(found: Examination) -> Iterator[Finding]:
     """Ask every provider, with a key or without."""
     backends = found.settings.backends
     keys = {
-        name: _source(found, backend)
+        name: f"from {_source(found, name)}"
         for name, backend in backends.items()
         if isinstance(backend, Backend) and backend.api_key
     }
     with Client(backends, timeout=TIMEOUT) as client:
         for checked in client.check():
-            yield from _provider(checked, keys.get(checked.provider))
+            if isinstance(checked.error, ConfigurationError) and checked.error.field == "api_key":
+                yield _unusable_key(found, checked.provider, checked.error)
+            else:
+                yield from _provider(checked, keys.get(checked.provider))
     if not keys:
         yield _no_key(backends)
 
@@ -54,10 +59,18 @@ def in_sandbox() -> Iterator[Finding]:
             yield from _provider(checked, "the sandbox's own")
 
 
-def _source(found: Examination, backend: Backend) -> str:
-    """Say where the key is from, never the key."""
-    setting = found.effective.get(("providers", backend.name, "key"))
-    return f"from {setting.value if setting else backend.key_variable}"
+def _source(found: Examination, name: str) -> str:
+    """Say where the key of the backend *name* is from, never the key."""
+    setting = found.effective.get(("providers", name, "key"))
+    return str(setting.value) if setting else installed.load(name).key_variable
+
+
+def _unusable_key(found: Examination, name: str, error: ConfigurationError) -> Finding:
+    source = _source(found, name)
+    is_usual = ("providers", name, "key") not in found.effective
+    fix = f"Set {source} again" if is_usual else error.advice
+    words = f"from {source}: {error.message}"
+    return Finding("fail", f"{name} key", words, fix, configuration=True)
 
 
 def _no_key(backends: Mapping[str, Backend | ConfigurationError]) -> Finding:
@@ -66,8 +79,8 @@ def _no_key(backends: Mapping[str, Backend | ConfigurationError]) -> Finding:
         "fail",
         "keys",
         "no provider has a key",
-        f"export {' or '.join(f'{variable}=…' for variable in variables)}; "
-        "to try without, imagegen generate --sandbox",
+        f"export {' or '.join(f'{variable}=…' for variable in variables)}; to try without a key: "
+        'imagegen generate "a red fox" --model minimax:image-01 --sandbox',
     )
 
 
@@ -93,8 +106,10 @@ def _host(checked: Checked, key: str | None) -> Finding:
         return Finding("ok", what, f"{checked.host} answers in {checked.seconds * 1000:.0f} ms")
     if isinstance(error, UnsupportedFeatureError):
         return Finding("skip", what, f"{checked.host}: {error.message}")
-    words = f"{checked.host}: {error.message}"
-    return Finding("fail" if key else "warn", what, words, error.advice)
+    words, fix = f"{checked.host}: {error.message}", error.advice
+    if isinstance(error, DeadlineExceededError):
+        fix = "Check the network, and that this is the provider's host"
+    return Finding("fail" if key else "warn", what, words, fix)
 
 
 def _refused(name: str, error: ImageGenError) -> Finding:
