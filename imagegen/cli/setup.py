@@ -23,6 +23,8 @@ from imagegen.redaction import printable, prompts_hidden
 if TYPE_CHECKING:
     from imagegen.config.settings import Settings
 
+WARNINGS = 5
+"""Warnings of the configuration that a command tells."""
 SANDBOX_LATENCY = 1.0
 """Seconds that a picture takes in the embedded sandbox."""
 
@@ -61,8 +63,11 @@ class Setup:
             ConfigurationError: it is wrong.
         """
         settings = load(self._config, profile=self._profile)
-        for warning in settings.warnings:
+        for warning in settings.warnings[:WARNINGS]:
             click.echo(f"imagegen: warning: {printable(str(warning))}", err=True)
+        if len(settings.warnings) > WARNINGS:
+            more = len(settings.warnings) - WARNINGS
+            click.echo(f"imagegen: {more} more warnings: run imagegen config check", err=True)
         return settings
 
     def client(self, book: Ledger | None, **options: Any) -> Client:

@@ -198,8 +198,8 @@ class Client(BaseClient):
         """Ask the providers that tell prices what the account pays now; free of charge.
 
         Args:
-            models: ``"provider:model-id"``, to be asked for one by one; none: what a provider
-                lists.
+            models: ``"provider:model-id"``, of which no others are told; a family stands for its
+                members. None: what a provider lists.
             timeout: seconds for everything.
 
         Returns:

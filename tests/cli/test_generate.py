@@ -236,6 +236,23 @@ def _kinds(kind: type[ImageGenError]) -> set[Any]:
     return {kind}.union(*map(_kinds, below))
 
 
+def test_the_sandbox_without_pillow_is_refused_before_it_draws(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imagegen.cli.setup.find_spec", lambda _: None)
+    result = run("a fox", "--model", MODELS[0], "--sandbox")
+    assert result.exit_code == 2
+    assert "pip install 'imagegen[sandbox]'" in result.stderr
+
+
+def test_what_a_route_tried_before_is_told(run: Run, served: Sandbox) -> None:
+    served.inject(Fault("insufficient_balance", provider="minimax"))
+    result = run("a fox", "--model", MODELS[0], "--model", MODELS[1], **pointed_at(served))
+    assert result.exit_code == 0
+    words = "tried before: minimax:image-01: insufficient balance (InsufficientBalanceError)"
+    assert words in result.stdout.splitlines()
+
+
 def test_help_imports_no_backend_and_no_http() -> None:
     script = (
         "import sys\nfrom imagegen.cli import main\n"

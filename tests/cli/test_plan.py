@@ -126,3 +126,12 @@ def test_a_plan_needs_no_ledger_and_makes_none(tmp_path: Path) -> None:
     file.write_text('[budget]\namount = "0.001"\n[ledger]\npath = "ledger.db"\n')
     assert plan("a fox", "--model", MINIMAX, "--config", str(file)).exit_code == 0
     assert not (tmp_path / "ledger.db").exists()
+
+
+def test_of_many_warnings_a_few_are_told(tmp_path: Path) -> None:
+    models = ", ".join(f'"minimax:model-{k}"' for k in range(8))
+    file = tmp_path / "own.toml"
+    file.write_text(f"[routes.a]\nmodels = [{models}]\n")
+    told = plan("a fox", "--model", MINIMAX, "--config", str(file)).stderr.splitlines()
+    assert len(told) == 6
+    assert told[-1] == "imagegen: 3 more warnings: run imagegen config check"
