@@ -14,7 +14,7 @@ from attrs import evolve, frozen
 from imagegen import report
 from imagegen.cli import exit_codes
 from imagegen.cli.columns import columns
-from imagegen.cli.delivery import Delivery, Saving, deliver
+from imagegen.cli.delivery import Delivery, Saving, delivered
 from imagegen.cli.options import (
     config_options,
     json_option,
@@ -85,6 +85,7 @@ def command(*, as_json: bool, **options: Any) -> None:
     echo(compared.as_json(say) if as_json else "\n".join(compared.as_lines(say)))
     for problem in compared.problems:
         say.unsaved(problem)
+    say.missing([each for each in compared.deliveries if each])
     raise SystemExit(compared.status)
 
 
@@ -179,20 +180,23 @@ def _compared(setup: Setup, wanted: Wanted, purchase: Purchase) -> Compared:
             unsupported=wanted.unsupported,
             fetch=False,
         )
-        saved = [
-            deliver(client, book, each.generation, saving) if each.generation else None
-            for each in comparison.contenders
-        ]
-    whole = evolve(
-        comparison,
-        contenders=tuple(
-            evolve(each, generation=delivery.generation) if delivery else each
-            for each, delivery in zip(comparison.contenders, saved, strict=True)
-        ),
-    )
+        made = [each.generation for each in comparison.contenders if each.generation]
+        deliveries = iter(delivered(client, book, made, saving))
+    saved = [next(deliveries) if each.generation else None for each in comparison.contenders]
+    whole = _with_what_was_fetched(comparison, saved)
     problem = _reported(whole, purchase.html, SANDBOX_WORDS if setup.sandbox else "")
     html = None if problem else purchase.html
     return Compared(whole, saved, plans, html, setup.sandbox, problem)
+
+
+def _with_what_was_fetched(
+    comparison: Comparison, deliveries: Sequence[Delivery | None]
+) -> Comparison:
+    contenders = (
+        evolve(each, generation=delivery.generation) if delivery else each
+        for each, delivery in zip(comparison.contenders, deliveries, strict=True)
+    )
+    return evolve(comparison, contenders=tuple(contenders))
 
 
 def _reported(comparison: Comparison, html: Path | None, note: str) -> BaseException | None:

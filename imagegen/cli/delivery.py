@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -71,3 +71,16 @@ def deliver(client: Client, book: Ledger | None, generation: Generation, to: Sav
     except (ImageGenError, KeyboardInterrupt) as problem:
         return Delivery(generation, paths, problem)
     return Delivery(generation, paths)
+
+
+def delivered(
+    client: Client, book: Ledger | None, generations: Iterable[Generation], saving: Saving
+) -> list[Delivery]:
+    """Save one result after the other; once that fails, the rest stays open on the ledger."""
+    deliveries: list[Delivery] = []
+    for made in generations:
+        if any(delivery.problem for delivery in deliveries):
+            deliveries.append(Delivery(made, [None] * len(made.images)))
+        else:
+            deliveries.append(deliver(client, book, made, saving))
+    return deliveries

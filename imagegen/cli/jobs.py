@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from attrs import frozen
 
 from imagegen.cli import exit_codes
 from imagegen.cli.columns import columns, money
-from imagegen.cli.delivery import Delivery, Saving, deliver
+from imagegen.cli.delivery import Delivery, Saving, delivered
 from imagegen.cli.options import (
     config_options,
     json_option,
@@ -31,13 +31,11 @@ from imagegen.cli.report import (
     made_as_dict,
 )
 from imagegen.cli.setup import Setup
-from imagegen.client import Client
 from imagegen.errors import InvalidRequestError, JobFailedError
 from imagegen.files import require_writable
 from imagegen.ledger import Entry, Ledger
 from imagegen.recovery import Reconciliation
 from imagegen.redaction import prompts_hidden, shown
-from imagegen.result import Generation
 from imagegen.wording import counted
 
 _HEADS = ("state", "started (UTC)", "model", "pictures", "price", "job or entry", "prompt")
@@ -115,26 +113,13 @@ def _finish(
         saving = Saving(out, time.monotonic() + seconds, setup.marked(provenance))
         with setup.required_ledger() as book, closing(setup.client(book)) as client:
             report = client.reconcile(look_up=look_up, timeout=seconds)
-            finished = Finished(report, _delivered(client, book, report.generations, saving))
+            finished = Finished(report, delivered(client, book, report.generations, saving))
     echo(dumps(finished.as_dict(say)) if as_json else "\n".join(finished.as_lines(say)))
     if finished.problem:
         say.unsaved(finished.problem)
     if report.unknown and not look_up and not as_json:
         _advise(report.unknown, setup.again or "")
     raise SystemExit(finished.status)
-
-
-def _delivered(
-    client: Client, book: Ledger, generations: Iterable[Generation], saving: Saving
-) -> list[Delivery]:
-    """Save one result after the other; once that fails, the rest stays open on the ledger."""
-    deliveries: list[Delivery] = []
-    for made in generations:
-        if any(delivery.problem for delivery in deliveries):
-            deliveries.append(Delivery(made, [None] * len(made.images)))
-        else:
-            deliveries.append(deliver(client, book, made, saving))
-    return deliveries
 
 
 @command.command("close")

@@ -60,9 +60,14 @@ class Speaker:
             echo("\n".join(as_lines(generation, paths, sandbox=self._sandbox)))
         if delivery.problem:
             self.unsaved(delivery.problem)
-        verb = _finishing(delivery)
-        if verb and self.on_ledger is not None:
-            click.echo(f"imagegen: to get what is missing, run {self._jobs(verb)}", err=True)
+        self.missing([delivery])
+
+    def missing(self, deliveries: Sequence[Delivery]) -> None:
+        """Tell how to get what is missing, where anything can be done."""
+        verbs = {verb for delivery in deliveries if (verb := _finishing(delivery))}
+        if verbs and self.on_ledger is not None:
+            words = self._jobs(min(verbs))  # to reconcile is to resume too
+            click.echo(f"imagegen: to get what is missing, run {words}", err=True)
 
     def unsaved(self, problem: BaseException) -> None:
         """Tell why pictures that came are not in the folder."""

@@ -181,7 +181,7 @@ def test_pictures_that_cannot_be_saved_are_told_and_stay_open(
     monkeypatch.setattr("imagegen.cli.delivery.write_images", full)
     result = run("a fox", *BOTH, "--ledger", "ledger.db", "--html", "report.html")
     assert result.exit_code == 10
-    assert result.stderr.count("not everything was saved: no space left") == 2
+    assert result.stderr.count("not everything was saved: no space left") == 1
     assert (tmp_path / "report.html").exists()
     with Ledger(tmp_path / "ledger.db") as ledger:
         assert [entry.collected for entry in ledger.entries().result()] == [False, False]
@@ -234,6 +234,24 @@ def test_interrupting_says_what_goes_on(
     monkeypatch.setattr("imagegen.client.Client.compare", interrupted)
     assert run("a fox", *BOTH).exit_code == 130
     assert served.submissions == []
+
+
+def test_an_interruption_while_saving_leaves_the_rest_open_and_says_how_to_get_it(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved: list[str] = []
+
+    def interrupted(*_: object, **__: object) -> None:
+        saved.append("tried")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("imagegen.cli.delivery.write_images", interrupted)
+    result = run("a fox", *BOTH, "--ledger", "ledger.db")
+    assert (result.exit_code, saved) == (130, ["tried"])
+    assert "together: 0.0070 USD" in result.stdout
+    assert result.stderr.endswith("run imagegen jobs resume --ledger ledger.db\n")
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        assert [entry.collected for entry in ledger.entries().result()] == [False, False]
 
 
 def test_origins_are_left_out_on_request(run: Run, tmp_path: Path) -> None:
