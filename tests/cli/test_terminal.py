@@ -13,13 +13,14 @@ import time
 from pathlib import Path
 
 COMMAND = [sys.executable, "-m", "imagegen.cli", "generate", "a fox", "--sandbox"]
+COMPARE = [sys.executable, "-m", "imagegen.cli", "compare", "a fox", "--sandbox"]
 
 
-def at_terminal(*arguments: str, cwd: Path) -> tuple[int, str]:
+def at_terminal(*arguments: str, cwd: Path, command: list[str] = COMMAND) -> tuple[int, str]:
     """Run the command on a pseudo-terminal; return its status and all it wrote."""
     main, child = pty.openpty()
     process = subprocess.Popen(
-        [*COMMAND, *arguments],
+        [*command, *arguments],
         stdin=child,
         stdout=child,
         stderr=child,
@@ -44,6 +45,16 @@ def test_a_terminal_shows_status_pictures_done_and_time(tmp_path: Path) -> None:
     assert "0/2" in written
     assert re.search(r"0:00:0[1-9]", written)
     assert "2 of 2 pictures by wavespeed" in written
+
+
+def test_a_comparison_has_a_line_for_each_model(tmp_path: Path) -> None:
+    models = ("--model", "minimax:image-01", "--model", "wavespeed:minimax/image-01")
+    status, written = at_terminal(*models, "-n", "2", cwd=tmp_path, command=COMPARE)
+    assert status == 0
+    assert "wavespeed:minimax/image-01: accepted" in written
+    assert "minimax:image-01: settled" in written
+    assert written.count("2/2") >= 1
+    assert "together: 0.0140 USD" in written
 
 
 def test_ctrl_c_names_the_job_that_goes_on(tmp_path: Path) -> None:
