@@ -15,18 +15,7 @@ from imagegen import report
 from imagegen.cli import exit_codes
 from imagegen.cli.columns import columns
 from imagegen.cli.delivery import Delivery, Saving, delivered
-from imagegen.cli.options import (
-    config_options,
-    json_option,
-    ledger_option,
-    max_cost_option,
-    models_option,
-    out_option,
-    provenance_option,
-    request_options,
-    sandbox_option,
-    timeout_option,
-)
+from imagegen.cli.options import models_option, purchase_options, request_options
 from imagegen.cli.progress import Bar, display
 from imagegen.cli.report import SANDBOX_WORDS, Speaker, cost_as_dict, dumps, echo, made_as_dict
 from imagegen.cli.setup import Setup
@@ -67,14 +56,7 @@ class Purchase:
     metavar="FILE",
     help="Write a page with the pictures side by side; one file, which works offline.",
 )
-@max_cost_option
-@timeout_option
-@out_option
-@provenance_option
-@ledger_option
-@config_options
-@sandbox_option
-@json_option
+@purchase_options
 def command(*, as_json: bool, **options: Any) -> None:
     """Make the same pictures with several models, side by side."""
     setup, wanted = Setup.taken_from(options), Wanted.taken_from(options)

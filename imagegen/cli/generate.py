@@ -13,18 +13,7 @@ from attrs import frozen
 
 from imagegen.buying import OnUnknown
 from imagegen.cli.delivery import Delivery, Saving, deliver
-from imagegen.cli.options import (
-    config_options,
-    json_option,
-    ledger_option,
-    max_cost_option,
-    models_option,
-    out_option,
-    provenance_option,
-    request_options,
-    sandbox_option,
-    timeout_option,
-)
+from imagegen.cli.options import models_option, purchase_options, request_options
 from imagegen.cli.progress import Bar, display
 from imagegen.cli.report import Speaker
 from imagegen.cli.setup import Setup
@@ -93,14 +82,7 @@ class Purchase:
     help="If nobody knows whether a submission was accepted: stop (unless this says otherwise), "
     "look it up, or pay again.",
 )
-@max_cost_option
-@timeout_option
-@out_option
-@provenance_option
-@ledger_option
-@config_options
-@sandbox_option
-@json_option
+@purchase_options
 def command(*, as_json: bool, **options: Any) -> None:
     """Make pictures from PROMPT and save them."""
     setup, wanted = Setup.taken_from(options), Wanted.taken_from(options)

@@ -56,6 +56,17 @@ def config_options(command: Command) -> Command:
     return file(profile(command))
 
 
+def purchase_options(command: Command) -> Command:
+    """Add what every command that buys takes, ``--json`` last."""
+    several = (
+        *(max_cost_option, timeout_option, out_option, provenance_option),
+        *(ledger_option, config_options, sandbox_option, json_option),
+    )
+    for option in reversed(several):
+        command = option(command)
+    return command
+
+
 def models_option(words: str) -> Callable[[Command], Command]:
     """Add ``--model``, which may be given several times and is completed; *words* are its help."""
     return click.option(
