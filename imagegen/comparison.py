@@ -17,6 +17,7 @@ from imagegen.fallback import NOTHING, Verb, report
 from imagegen.flow import Flow
 from imagegen.health import Health
 from imagegen.orders import Batch, Order, Outcome, Plan, fetched
+from imagegen.outcomes import unexpected
 from imagegen.policy import Retries
 from imagegen.request import ImageRequest
 from imagegen.result import EXACT, Attempt, Cost, GeneratedImage, Generation
@@ -161,7 +162,8 @@ def _contender(
 ) -> Contender:
     try:
         generation = verb.joined(made, outcomes)
-    except ImageGenError as error:
+    except Exception as bug:  # noqa: BLE001 - what other models made is paid for
+        error = bug if isinstance(bug, ImageGenError) else unexpected(bug)
         error.provider, error.model = error.provider or made.backend.name, error.model or made.model
         seconds = _longest(error.attempts)
         return Contender(model=name, error=error, price=made.list_cost, seconds=seconds)

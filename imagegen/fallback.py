@@ -21,7 +21,7 @@ from imagegen.health import Health
 from imagegen.orders import Batch, Order, Outcome, Plan, brought, check_cost, errors_in
 from imagegen.outcomes import ending, is_open
 from imagegen.policy import NEVER, Retries
-from imagegen.result import Attempt, Cost, Generation
+from imagegen.result import EXACT, Attempt, Cost, Generation
 from imagegen.routing import Candidates, Route
 
 T = TypeVar("T")
@@ -128,7 +128,7 @@ class Fallback(Generic[T]):
 
     def _check_cost(self, order: Order) -> None:
         if self._max_cost is not None:
-            check_cost(order, max(self._max_cost - self._spent, Decimal(0)))
+            check_cost(order, max(EXACT.subtract(self._max_cost, self._spent), Decimal(0)))
 
     def _tried(self, name: str, order: Order, *, last: bool) -> Plan[T | None]:
         """Buy from one model; None says that the route turns to the next."""
@@ -146,10 +146,13 @@ class Fallback(Generic[T]):
             value = self._verb.joined(order, outcomes)
         except ImageGenError as error:
             if any(part.charged != "no" for part in parts):
-                self._spent += order.list_cost.amount or Decimal(0)
+                self._spend(order.list_cost.amount)
             self._turn_from(error, turns=turns)
             return None
         return self._wanted(order, value, clear=clear)
+
+    def _spend(self, amount: Decimal | None) -> None:
+        self._spent = EXACT.add(self._spent, amount or Decimal(0))
 
     def _turning(self, turned_from: str, why: ImageGenError, *, to: str) -> Plan[None]:
         try:
@@ -183,7 +186,7 @@ class Fallback(Generic[T]):
             unwanted = _unwanted(value)
             self._attempts += (_rejected(attempt, unwanted) for attempt in value.attempts)
             self._rejected.append(value)
-            self._spent += value.cost.amount or order.list_cost.amount or Decimal(0)
+            self._spend(value.cost.amount or order.list_cost.amount)
             self._errors.append(unwanted)
             return None
         costs = [attempt.cost for attempt in self._attempts]

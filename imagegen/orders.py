@@ -27,7 +27,7 @@ from imagegen.errors import (
 from imagegen.events import Event
 from imagegen.fidelity import compared
 from imagegen.flow import Flow
-from imagegen.outcomes import ending
+from imagegen.outcomes import ending, unexpected
 from imagegen.redaction import brief
 from imagegen.request import ImageRequest
 from imagegen.result import (
@@ -67,9 +67,7 @@ class Batch(Generic[T]):
         """
         if not self.paid or len(self.flows) < 2:
             return None
-        error = BackendError(f"{type(bug).__name__}: {bug}", charged="unknown")
-        error.__cause__ = bug
-        return Outcome(None, error, seconds)
+        return Outcome(None, unexpected(bug), seconds)
 
 
 Plan: TypeAlias = Generator[Batch[Any] | Event, Any, T]

@@ -27,6 +27,7 @@ from imagegen.errors import (
     TransportError,
     UnsupportedFeatureError,
 )
+from imagegen.redaction import prompts_hidden
 
 Ending = Literal["not accepted", "definite", "accepted", "ambiguous"]
 """``"not accepted"``: provably no purchase, and the same request may be accepted later.
@@ -80,3 +81,16 @@ def repeatable(error: ImageGenError) -> bool:
     """Tell whether the same submission may be made again: it was provably not accepted."""
     unspent = error.charged == "no" and error.job is None
     return type(error) in REPEATABLE and unspent and ending(error) in ("not accepted", "definite")
+
+
+def unexpected(bug: Exception) -> BackendError:
+    """Put an exception that a backend should not raise into the tree, with what notes it has.
+
+    Where prompts are hidden, its words are too: they may quote anything.
+    """
+    words = "" if prompts_hidden() else f": {bug}"
+    error = BackendError(f"{type(bug).__name__}{words}", charged="unknown")
+    error.__cause__ = None if prompts_hidden() else bug
+    for note in getattr(bug, "__notes__", ()):
+        error.add_note(note)
+    return error

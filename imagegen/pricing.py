@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from importlib import resources
@@ -36,6 +36,11 @@ def _per(_: object, __: Attribute[Any], value: object) -> None:
         raise _wrong("per", value, '"image" or "call"')
 
 
+def _day(_: object, __: Attribute[Any], value: object) -> None:
+    if not isinstance(value, date) or isinstance(value, datetime):
+        raise _wrong("as_of", value, "a date")
+
+
 def _wrong(name: str, value: object, allowed: str) -> ConfigurationError:
     words = f"a price's {name} must be {allowed}, not {brief(value)}"
     return ConfigurationError(words, field=name)
@@ -52,7 +57,7 @@ class Price:
     amount: Decimal = field(validator=_amount)
     currency: str = field(validator=_currency)
     per: Literal["image", "call"] = field(validator=_per)
-    as_of: date
+    as_of: date = field(validator=_day)
     source: str
 
     def cost(self, images: int) -> Cost:

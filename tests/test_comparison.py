@@ -237,6 +237,44 @@ def test_a_bug_of_one_backend_does_not_take_the_others_along(kit: Any, sandbox: 
     assert len(other.images) == 1
 
 
+def test_a_bug_in_what_one_brought_does_not_take_the_others_along(
+    kit: Any, sandbox: Sandbox
+) -> None:
+    class Odd(MiniMax):
+        def settle(self, job: Job) -> Flow[Generation]:
+            yield from ()
+            return Generation(images=("odd",), provider="minimax", model="x", request=job.request)  # type: ignore[arg-type]
+
+        def submit(self, request: ImageRequest, model: str, terms: Any) -> Flow[Job]:
+            yield from ()
+            return Job(provider="minimax", model=model, id="1", request=request)
+
+    account: Any = {"api_key": "k", "base_url": sandbox.origin}
+    backends = [Odd(**account), WaveSpeed(**account, first_poll=0.01)]
+    desk = kit.desk(backends, watched=kit.watched(sandbox))
+    failed, other = kit.wait(desk.client.compare("a fox", MODELS)).contenders
+    assert failed.generation is None
+    assert failed.error is not None
+    assert failed.error.charged == "unknown"
+    assert len(other.images) == 1
+
+
+def test_the_words_of_a_bug_are_hidden_where_prompts_are(
+    kit: Any, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Buggy(MiniMax):
+        def submit(self, request: ImageRequest, *_: Any) -> Flow[Job]:
+            yield from ()
+            raise ValueError(f"bad: {request.prompt}")
+
+    monkeypatch.setattr("imagegen.redaction._Prompts.hidden", True)
+    account: Any = {"api_key": "k", "base_url": sandbox.origin}
+    backends = [Buggy(**account), WaveSpeed(**account, first_poll=0.01)]
+    desk = kit.desk(backends, watched=kit.watched(sandbox))
+    failed = kit.wait(desk.client.compare("my secret fox", MODELS)).contenders[0]
+    assert "secret" not in f"{failed.error} {failed.error!r} {failed.error.__cause__}"
+
+
 def test_an_interruption_while_fetching_tells_what_is_paid_for(
     kit: Any, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

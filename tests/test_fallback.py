@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from pathlib import Path
 from typing import Any
 
@@ -305,6 +305,18 @@ def test_max_cost_holds_for_all_attempts_together(desk: Any, sandbox: Sandbox) -
     assert isinstance(error.exceptions[1], BudgetExceededError)
     assert len(error.rejected) == 1
     assert desk.generate("a fox", model=PICKY, max_cost="0.007").provider == "minimax"
+
+
+@pytest.mark.parametrize("digits", [1, 28])
+def test_max_cost_is_reckoned_exactly_whatever_the_callers_context(
+    desk: Any, sandbox: Sandbox, digits: int
+) -> None:
+    route = Route(models=[A, B], fallback_on=[lambda made: isinstance(made, Generation)])
+    request = ImageRequest("a fox", n=7)  # 0.0245, which is 0.02 to one digit
+    with localcontext(prec=digits):
+        error = failed(desk, request=request, model=route, max_cost="0.0489")
+    assert isinstance(error.exceptions[-1], BudgetExceededError)
+    assert bought(sandbox) == ["minimax"]
 
 
 def test_max_cost_counts_the_unknown_in_full(desk: Any, sandbox: Sandbox) -> None:

@@ -138,6 +138,8 @@ def test_a_price_is_old_after_180_days() -> None:
         ("currency", ""),
         ("currency", None),
         ("per", "megapixel"),
+        ("as_of", "2026-11-01"),
+        ("as_of", None),
     ],
 )
 def test_what_is_no_price_is_refused(field: str, value: object) -> None:

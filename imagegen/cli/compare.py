@@ -21,7 +21,7 @@ from imagegen.cli.report import SANDBOX_WORDS, Speaker, cost_as_dict, dumps, ech
 from imagegen.cli.setup import Setup
 from imagegen.cli.wanted import Wanted
 from imagegen.comparison import Comparison, Contender
-from imagegen.errors import ConfigurationError, ImageGenError
+from imagegen.errors import ConfigurationError
 from imagegen.files import require_writable, require_writable_file, write_whole
 from imagegen.planning import ModelPlan
 from imagegen.redaction import printable
@@ -186,7 +186,7 @@ def _reported(comparison: Comparison, html: Path | None, note: str) -> BaseExcep
     try:
         if html:
             write_whole(html, comparison.to_html(note).encode("utf-8"))
-    except (ImageGenError, OSError, ValueError, MemoryError, KeyboardInterrupt) as problem:
+    except (Exception, KeyboardInterrupt) as problem:  # noqa: BLE001 - of whatever kind
         return problem
     return None
 
@@ -210,7 +210,8 @@ def _notes(contender: Contender, delivery: Delivery | None, say: Speaker) -> lis
     made = delivery.generation
     lines = [f"{name}: note: {notice.message} ({notice.field})" for notice in made.notices]
     lines += [f"{name}: missing: {failure.message}" for failure in made.failures]
-    lines += [f"{name}: {path}" for path in delivery.paths if path]
+    pairs = zip(delivery.paths, made.images, strict=True)
+    lines += [f"{name}: {path or image.url or 'not saved'}" for path, image in pairs]
     return [printable(line) for line in lines]
 
 

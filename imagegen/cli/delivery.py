@@ -11,7 +11,6 @@ from attrs import frozen
 
 from imagegen.cli import exit_codes
 from imagegen.client import Client
-from imagegen.errors import ImageGenError
 from imagegen.files import write_images
 from imagegen.ledger import Ledger
 from imagegen.result import Generation
@@ -68,7 +67,7 @@ def deliver(client: Client, book: Ledger | None, generation: Generation, to: Sav
         paths = write_images(generation, to.out, provenance=to.provenance)
         if book and Delivery(generation, paths).final:
             book.collected(generation).result()
-    except (ImageGenError, KeyboardInterrupt) as problem:
+    except (Exception, KeyboardInterrupt) as problem:  # noqa: BLE001 - what is paid for is told
         return Delivery(generation, paths, problem)
     return Delivery(generation, paths)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -144,11 +145,15 @@ def _known(backend: Backend, model: str, told: Mapping[str, Price]) -> Known:
     return Known(name, listed, "list" if listed else None)
 
 
-def _told_before() -> dict[str, Price]:
-    """What providers told before; a file that is broken is about to be written again."""
+def _told_before(*, put_aside: bool = False) -> dict[str, Price]:
+    """What providers told before; a broken file says nothing, and may have to make room."""
+    path = refreshed_prices()
     try:
-        return read_prices(refreshed_prices())
+        return read_prices(path)
     except ConfigurationError:
+        if put_aside:
+            with suppress(OSError):
+                path.replace(path.with_name("prices.broken.toml"))
         return {}
 
 
@@ -158,7 +163,7 @@ def _refreshed(settings: Settings, models: Sequence[str]) -> Refresh:
     askable = [(b, m) for b, m in chosen if b.can_price and b.api_key]
     if not askable:
         raise _nobody_to_ask(chosen)
-    told, before = _asked(settings, askable, everything=not models), _told_before()
+    told, before = _asked(settings, askable, everything=not models), _told_before(put_aside=True)
     meant = {f"{backend.name}:{model}" for backend, model in askable}
     backends = {backend.name: backend for backend, _ in askable}
     if not models:

@@ -140,7 +140,10 @@ def _finishing(delivery: Delivery) -> str | None:
 def echo(text: str) -> None:
     """Write to standard output; if that fails, say so: what is saved is saved."""
     try:
-        click.echo(text)
+        try:
+            click.echo(text)
+        except UnicodeEncodeError as error:
+            click.echo(text.encode(error.encoding, "backslashreplace").decode(error.encoding))
     except OSError as error:
         click.echo(f"imagegen: standard output cannot be written: {error.strerror}", err=True)
 

@@ -46,7 +46,7 @@ class Setup:
     ) -> None:
         self._config = config
         self._profile = profile
-        self._ledger = ledger
+        self._ledger = OFF if ledger and ledger.strip().lower() == OFF else ledger
         self.sandbox = sandbox
 
     @classmethod

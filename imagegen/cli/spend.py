@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import reduce
 from typing import Any
 
 import click
@@ -15,6 +16,7 @@ from imagegen.cli.options import config_options, json_option, ledger_option
 from imagegen.cli.report import Speaker, dumps, echo
 from imagegen.cli.setup import Setup
 from imagegen.ledger import Spend
+from imagegen.result import EXACT
 
 _HEADS = ("day (UTC)", "model", "calls", "pictures", "spent", "open", "unknown", "unpriced")
 
@@ -62,8 +64,12 @@ def _total(currency: str | None, lines: Sequence[Spend]) -> dict[str, Any]:
         "currency": currency,
         "submissions": sum(line.submissions for line in lines),
         "images": sum(line.images for line in lines),
-        "spent": sum((line.spent for line in lines), Decimal(0)).normalize(),
-        "open": sum((line.open for line in lines), Decimal(0)).normalize(),
+        "spent": _sum(line.spent for line in lines),
+        "open": _sum(line.open for line in lines),
         "unknown": sum(line.unknown for line in lines),
         "unpriced": sum(line.unpriced for line in lines),
     }
+
+
+def _sum(amounts: Iterable[Decimal]) -> Decimal:
+    return reduce(EXACT.add, amounts, Decimal(0)).normalize(EXACT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from contextvars import ContextVar
 from difflib import get_close_matches
 from heapq import nlargest
 from itertools import takewhile
@@ -21,6 +22,11 @@ LIKELY = 10
 """Names that are compared letter by letter; a hostile file can make that slow."""
 LONGEST = 60
 """Letters of a name that is looked for."""
+PATIENCE = 50
+"""Names that are looked for in one examination; a hostile file has thousands that are wrong."""
+
+patience: ContextVar[int] = ContextVar("patience", default=PATIENCE)
+"""How many are left."""
 Key: TypeAlias = tuple[str | int, ...]
 """Where a value stands: names of tables and keys, and places in arrays of tables."""
 
@@ -123,6 +129,8 @@ class Place:
 
 def one_of(known: Iterable[str], meant: str = "") -> str:
     """Advise to choose among *known*, the nearest to *meant* first."""
+    if patience.get() <= 0:
+        return "See docs/configuration.md"
     names = sorted(known)
     if not names:
         return "There are none here; leave it out"
@@ -139,6 +147,10 @@ def _shared(one: str, other: str) -> int:
 
 def nearest(meant: str, known: Iterable[str], prefix: str = "") -> str:
     """Ask whether what is meant is the nearest of *known*, with *prefix*; empty if none is near."""
+    left = patience.get()
+    if left <= 0:
+        return ""
+    patience.set(left - 1)
     likely = nlargest(LIKELY, known, key=lambda name: _shared(meant, name))
     found = get_close_matches(meant, likely, n=1) if len(meant) <= LONGEST else []
     return f'Did you mean "{prefix}{shown(found[0], 60)}"?' if found else ""

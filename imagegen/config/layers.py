@@ -6,7 +6,8 @@ user's own; `trust` says what an untrusted layer cannot change.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from attrs import frozen
@@ -77,19 +78,26 @@ def _over(layers: Iterable[Layer]) -> dict[Unit, Setting]:
 def unnamed_routes(layers: Sequence[Layer]) -> list[Fault]:
     """Usual models that name a route which is not there when they count."""
     faults: list[Fault] = []
+    providers, routes = backends.names(), _routes_by_profile(layers)
     for layer in layers:
         said = layer.settings.get(("defaults", "model"))
         if said is None or ":" in said.value:
             continue
-        beside = [other.routes for other in layers if other.profile in (None, layer.profile)]
-        names = frozenset().union(*beside)
-        if said.value not in names:
-            faults.append(_no_route(said, names))
+        beside = routes[None], routes[layer.profile]
+        if not any(said.value in names for names in beside):
+            faults.append(_no_route(said, beside[0] | beside[1], providers))
     return faults
 
 
-def _no_route(said: Setting, names: frozenset[str]) -> Fault:
-    if said.value in backends.names():
+def _routes_by_profile(layers: Iterable[Layer]) -> Mapping[str | None, set[str]]:
+    routes: defaultdict[str | None, set[str]] = defaultdict(set)
+    for layer in layers:
+        routes[layer.profile] |= layer.routes
+    return routes
+
+
+def _no_route(said: Setting, names: Collection[str], providers: Collection[str]) -> Fault:
+    if said.value in providers:
         words = f"{brief(said.value)} is a provider, not a model"
         return said.place.fault(words, f'Write "{default_of(said.value)}"')
     fix = f'{one_of(names, said.value)}. Or write "provider:model-id"'

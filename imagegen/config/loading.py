@@ -9,7 +9,7 @@ from attrs import field, frozen
 
 from imagegen.config import places
 from imagegen.config.document import Document, read
-from imagegen.config.faults import Doubt, Fault, Place, dotted, one_of
+from imagegen.config.faults import PATIENCE, Doubt, Fault, Place, dotted, one_of, patience
 from imagegen.config.layers import Layer, Setting, Unit, counting, laid, unnamed_routes
 from imagegen.config.prices import prices_or_fault
 from imagegen.config.reader import Reader
@@ -59,6 +59,7 @@ def examined(
     Raises:
         ConfigurationError: an argument is none of these. What is wrong with a file is a fault.
     """
+    patience.set(PATIENCE)
     found = _read(path, environ, folder)
     documents = [each for each in found if isinstance(each, Document)]
     faults = [each for each in found if isinstance(each, Fault)]

@@ -58,7 +58,9 @@ def default_of(name: str) -> str:
 def doubt_model(reader: Reader, key: Key, model: str) -> None:
     """Note at *key* that *model* is not known; a provider may have newer ones."""
     provider, _, model_id = model.partition(":")
-    known = _models(provider)
+    if provider not in reader.models:
+        reader.models[provider] = _models(provider)
+    known = reader.models[provider]
     if model_id and known and model_id not in known:
         near = nearest(model_id, known, f"{provider}:")
         fix = near or "`imagegen models --all` lists those that are"

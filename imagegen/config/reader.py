@@ -32,6 +32,7 @@ class Reader:
     def __init__(self, document: Document) -> None:
         self.document = document
         self.providers = backends.names()
+        self.models: dict[str, frozenset[str]] = {}
         self.faults: list[Fault] = []
         self.doubts: list[Doubt] = []
 

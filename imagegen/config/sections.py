@@ -185,8 +185,10 @@ def _ledger(reader: Reader, key: Key, given: object) -> Said:
 def _kept(said: object, kind: type, folder: Path) -> bool | str | Path:
     """A setting of the ledger; a path is from the file's own folder."""
     read: bool | str = value(said, kind)
-    if isinstance(read, bool) or read == OFF:
+    if isinstance(read, bool):
         return read
+    if read.strip().lower() == OFF:
+        return OFF
     try:
         path = folder / Path(read).expanduser()
     except RuntimeError:

@@ -96,7 +96,7 @@ def _chart(title: str, figures: list[tuple[str, Decimal | None, str]]) -> Chart:
 
 
 def _width(amount: Decimal | None, most: Decimal) -> str | None:
-    return None if amount is None else f"{WIDEST * amount / most:.2f}%"
+    return None if amount is None else f"{float(amount) / float(most) * WIDEST:.2f}%"
 
 
 def _short(name: str) -> str:

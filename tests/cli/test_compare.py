@@ -182,6 +182,7 @@ def test_pictures_that_cannot_be_saved_are_told_and_stay_open(
     result = run("a fox", *BOTH, "--ledger", "ledger.db", "--html", "report.html")
     assert result.exit_code == 10
     assert result.stderr.count("not everything was saved: no space left") == 1
+    assert result.stdout.count(": http://127.0.0.1") == 2
     assert (tmp_path / "report.html").exists()
     with Ledger(tmp_path / "ledger.db") as ledger:
         assert [entry.collected for entry in ledger.entries().result()] == [False, False]
@@ -197,7 +198,7 @@ def test_a_report_that_cannot_be_written_is_refused_before_anything_is_paid(
     assert served.submissions == []
 
 
-@pytest.mark.parametrize("problem", [OSError("disk full"), MemoryError(), KeyboardInterrupt()])
+@pytest.mark.parametrize("problem", [OSError("disk full"), RuntimeError(), KeyboardInterrupt()])
 def test_a_report_that_fails_does_not_hide_what_is_paid_for(
     run: Run, monkeypatch: pytest.MonkeyPatch, problem: BaseException
 ) -> None:

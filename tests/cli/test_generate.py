@@ -245,6 +245,21 @@ def test_the_sandbox_without_pillow_is_refused_before_it_draws(
     assert "pip install 'imagegen[sandbox]'" in result.stderr
 
 
+def test_a_terminal_of_few_letters_does_not_hide_what_is_paid_for(
+    served: Sandbox, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "imagegen.cli", "generate", "a fox", "--model", MODELS[0]]
+    done = subprocess.run(
+        [*command, "--out", "Füchse 狐"],
+        cwd=tmp_path,
+        env={**os.environ, **pointed_at(served), "PYTHONIOENCODING": "latin-1"},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Füchse \\u72d0/minimax-".encode("latin-1"))
+
+
 def test_what_a_route_tried_before_is_told(run: Run, served: Sandbox) -> None:
     served.inject(Fault("insufficient_balance", provider="minimax"))
     result = run("a fox", "--model", MODELS[0], "--model", MODELS[1], **pointed_at(served))

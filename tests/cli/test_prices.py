@@ -288,6 +288,7 @@ def test_a_broken_file_of_prices_is_written_again() -> None:
     path.write_text("[[prices]", encoding="utf-8")
     assert prices("--refresh").exit_code == 0
     assert TEXT_TO_IMAGE in read_prices(path)
+    assert refreshed_prices().with_name("prices.broken.toml").exists()
 
 
 def test_without_a_key_nobody_is_asked() -> None:

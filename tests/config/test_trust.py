@@ -135,6 +135,12 @@ def test_no_spelling_of_off_makes_a_file_of_that_name(desk: Any, off: str) -> No
     assert desk.load(environ={"IMAGEGEN_LEDGER": off}).ledger == "off"
 
 
+@pytest.mark.parametrize("off", ["off", "OFF", " Off "])
+def test_no_spelling_of_off_in_a_file_names_a_ledger(desk: Any, off: str) -> None:
+    desk.write(own=f"ledger.path = '{off}'")
+    assert desk.load().ledger == "off"
+
+
 def test_the_ledger_of_the_variable_may_be_in_the_home(desk: Any) -> None:
     assert desk.load(environ={"IMAGEGEN_LEDGER": "~/l.db"}).ledger == Path.home() / "l.db"
 
