@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,8 @@ def init(config: Path | None) -> None:
 
     Its path is printed. A file that is there is not overwritten.
     """
-    raise SystemExit(_told(False, _init, config or places.user_config()))  # noqa: FBT003 - there is no --json
+    with Speaker(as_json=False).explaining():
+        _init(config or places.user_config())
 
 
 @command.command()
@@ -52,7 +53,8 @@ def show(*, as_json: bool, config: Path | None, profile: str | None) -> None:
 
     Every setting is shown with its value and where it comes from; of a key, only the latter.
     """
-    raise SystemExit(_told(as_json, _show, config, profile, as_json))
+    with Speaker(as_json=as_json).explaining():
+        _show(_examined(config, profile), as_json=as_json)
 
 
 @command.command()
@@ -63,18 +65,13 @@ def check(*, as_json: bool, config: Path | None, profile: str | None) -> None:
 
     Warnings follow. Exit status: 0 without a fault, 2 with any.
     """
-    raise SystemExit(_told(as_json, _check, config, profile, as_json))
+    with Speaker(as_json=as_json).explaining():
+        found = _examined(config, profile)
+        _check(found, as_json=as_json)
+    raise SystemExit(exit_codes.WRONG if found.faults else exit_codes.OK)
 
 
-def _told(as_json: bool, run: Callable[..., int], *arguments: Any) -> int:  # noqa: FBT001 - passed on
-    try:
-        return run(*arguments)
-    except ConfigurationError as error:
-        Speaker(as_json=as_json).failed(error)
-        return exit_codes.exit_code(error)
-
-
-def _init(path: Path) -> int:
+def _init(path: Path) -> None:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -90,15 +87,13 @@ def _init(path: Path) -> int:
             f"{str(path)!r} cannot be written: {error}", advice="Name another with --config"
         ) from error
     echo(printable(str(path)))
-    return exit_codes.OK
 
 
 def _examined(config: Path | None, profile: str | None) -> Examination:
     return examined(config, profile=profile, environ=os.environ)
 
 
-def _show(config: Path | None, profile: str | None, as_json: bool) -> int:  # noqa: FBT001 - an option
-    found = _examined(config, profile)
+def _show(found: Examination, *, as_json: bool) -> None:
     if found.faults:
         raise found.faults[0].error(more=len(found.faults) - 1)
     lines, settings = rows(found, os.environ, TIMEOUT), found.settings
@@ -106,7 +101,6 @@ def _show(config: Path | None, profile: str | None, as_json: bool) -> int:  # no
         echo(dumps({**_about(settings), "settings": [asdict(row) for row in lines]}))
     else:
         echo(_table(settings, lines))
-    return exit_codes.OK
 
 
 def _table(settings: Settings, lines: Sequence[Row]) -> str:
@@ -117,15 +111,13 @@ def _table(settings: Settings, lines: Sequence[Row]) -> str:
     return "\n".join([*files, *profile, "", table, *_warned(settings)])
 
 
-def _check(config: Path | None, profile: str | None, as_json: bool) -> int:  # noqa: FBT001 - an option
-    found = _examined(config, profile)
+def _check(found: Examination, *, as_json: bool) -> None:
     if as_json:
         echo(dumps({**_about(found.settings), "faults": [_fault(f) for f in found.faults]}))
     else:
         read = [f"{printable(str(file))}: read" for file in found.settings.files] or ["no file"]
         faults = [str(fault) for fault in found.faults]
         echo("\n".join([*(faults or read), *_warned(found.settings)]))
-    return exit_codes.WRONG if found.faults else exit_codes.OK
 
 
 def _fault(fault: Fault) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 
 from imagegen import backends as installed
 from imagegen.account import Balance, Checked, Quota, Standing
@@ -20,6 +19,7 @@ from imagegen.errors import (
     InsufficientBalanceError,
     UnsupportedFeatureError,
 )
+from imagegen.wording import moment
 
 TIMEOUT = 10.0
 MOST_SKEW = 60.0
@@ -139,12 +139,8 @@ def _balance(what: str, balance: Balance) -> Finding:
 
 def _quota(quota: Quota) -> str:
     figures = _MEANING[quota.counts].format(count=quota.count, total=quota.total)
-    until = f", until {_moment(quota.renews_at)}" if quota.renews_at else ""
+    until = f", until {moment(quota.renews_at)}" if quota.renews_at else ""
     return f"{quota.model}, this {quota.period}: {figures}{until}"
-
-
-def _moment(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
 def _clock(name: str, standing: Standing) -> Finding:
