@@ -1,10 +1,11 @@
-"""Errors for replies that refuse: what an HTTP status says by itself, and what the reply adds."""
+"""Replies that refuse: what an HTTP status says by itself, and what the reply adds."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
+from imagegen import codec
 from imagegen.errors import (
     AuthenticationError,
     BackendError,
@@ -13,12 +14,15 @@ from imagegen.errors import (
     ImageGenError,
     InsufficientBalanceError,
     InvalidRequestError,
+    MalformedReplyError,
     ProviderUnavailableError,
     RateLimitError,
     SubmissionUnknownError,
 )
 from imagegen.flow import Reply
 from imagegen.redaction import shown
+
+T = TypeVar("T")
 
 _BY_STATUS: Mapping[int, type[ImageGenError]] = {
     400: InvalidRequestError,
@@ -54,6 +58,23 @@ def told(kind: type[ImageGenError], words: str, reply: Reply, **context: Any) ->
         context["retry_after"] = reply.retry_after
     context.setdefault("status", reply.status)
     return kind(words, **context)
+
+
+def answered(reply: Reply, cls: type[T], provider: str | None = None) -> T:
+    """Read the answer to a free call; what cannot be read is told by its HTTP status, if that can.
+
+    Raises:
+        MalformedReplyError: a success that cannot be read.
+        ImageGenError: an HTTP error without a readable answer.
+    """
+    try:
+        return codec.structure(codec.decode(reply.body), cls)
+    except MalformedReplyError as error:
+        if reply.status >= 300:
+            words = f"HTTP {reply.status} without a readable answer"
+            raise refused(reply.status, words, reply, provider=provider) from None
+        error.provider, error.status = provider, reply.status
+        raise
 
 
 def without_words(reply: Reply, **context: Any) -> ImageGenError:

@@ -14,9 +14,8 @@ from typing import Any, Literal
 
 from attrs import frozen
 
-from imagegen import codec
 from imagegen.backends.minimax.replies import CODES, ImageReply, integer, member
-from imagegen.backends.refusals import refused, told
+from imagegen.backends.refusals import answered, refused, told
 from imagegen.backends.standing import Balance, Quota, Standing, amount, clock, moment
 from imagegen.errors import (
     AuthenticationError,
@@ -80,14 +79,7 @@ def checked(host: str, provider: str, account: str | None) -> Flow[Standing]:
 
 
 def _answer(reply: Reply) -> _Account:
-    try:
-        answer = codec.structure(codec.decode(reply.body), _Account)
-    except MalformedReplyError as error:
-        if reply.status >= 300:
-            words = f"HTTP {reply.status} without a readable answer"
-            raise refused(reply.status, words, reply) from None
-        error.status = reply.status
-        raise
+    answer = answered(reply, _Account)
     if answer.code:
         kind, _ = CODES.get(answer.code, (ProviderUnavailableError, ""))
         if kind is SubmissionUnknownError:  # nothing was submitted

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from imagegen import codec
-from imagegen.backends.refusals import refused, told
+from imagegen.backends.refusals import answered, told
 from imagegen.backends.standing import Balance, Standing, amount, clock
 from imagegen.backends.wavespeed.predictions import Envelope, refusal
 from imagegen.errors import MalformedReplyError
@@ -53,14 +52,7 @@ def data(reply: Reply, provider: str) -> Any:
         ImageGenError: WaveSpeedAI refused.
         MalformedReplyError: nobody can tell from this answer.
     """
-    try:
-        envelope = codec.structure(codec.decode(reply.body), Envelope)
-    except MalformedReplyError as error:
-        if reply.status >= 300:
-            words = f"HTTP {reply.status} without a readable answer"
-            raise refused(reply.status, words, reply, provider=provider) from None
-        error.provider, error.status = provider, reply.status
-        raise
+    envelope = answered(reply, Envelope, provider)
     number = envelope.refusal_number(reply)
     if number is not None:
         raise refusal(number, envelope, reply, {"provider": provider})
