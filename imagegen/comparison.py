@@ -20,9 +20,8 @@ from imagegen.orders import Batch, Order, Outcome, Plan, fetched
 from imagegen.outcomes import unexpected
 from imagegen.policy import Retries
 from imagegen.request import ImageRequest
-from imagegen.result import EXACT, Attempt, Cost, GeneratedImage, Generation
+from imagegen.result import EXACT, UNKNOWN, Attempt, Cost, GeneratedImage, Generation
 
-UNKNOWN = Cost()
 PIXELS = 1_000_000
 PLACES = 6
 """Decimal places of a cost per megapixel, in its currency."""
@@ -74,7 +73,7 @@ class Contender:
         """Its cost for each million pixels that came, to six places; unknown if either is."""
         cost, size = self.cost, self.megapixels
         if cost.amount is None or size is None:
-            return Cost()
+            return UNKNOWN
         each = EXACT.divide(cost.amount, size)
         return evolve(cost, amount=EXACT.quantize(each, Decimal(1).scaleb(-PLACES, EXACT)))
 

@@ -60,14 +60,17 @@ class Batch(Generic[T]):
     flows: Sequence[Flow[T]]
     paid: bool = False
 
-    def outcome_of(self, bug: Exception, seconds: float) -> Outcome[T] | None:
-        """What to make of an exception that no flow should end in; None: let it through.
+    def failed(self, error: Exception, seconds: float) -> Outcome[T]:
+        """What came of a flow that *error* ended.
 
-        Beside others that are paid for, it must not take them along.
+        One that no flow should end in is raised again, but beside others that are paid for: it
+        must not take them along.
         """
+        if isinstance(error, ImageGenError):
+            return Outcome(None, error, seconds)
         if not self.paid or len(self.flows) < 2:
-            return None
-        return Outcome(None, unexpected(bug), seconds)
+            raise error
+        return Outcome(None, unexpected(error), seconds)
 
 
 Plan: TypeAlias = Generator[Batch[Any] | Event, Any, T]

@@ -16,9 +16,7 @@ from imagegen.flow import Call, Pause, advance
 from imagegen.orders import Order, drafted
 from imagegen.pricing import Price
 from imagegen.request import ImageRequest
-from imagegen.result import Cost, Notice
-
-UNKNOWN = Cost()
+from imagegen.result import UNKNOWN, Cost, Notice
 
 
 @frozen(kw_only=True)

@@ -152,6 +152,9 @@ class Cost:
         return reduce(lambda a, b: a + b, several) if several else Cost()
 
 
+UNKNOWN = Cost()
+
+
 @frozen
 class Notice:
     """Something the caller should know about how the request was carried out.

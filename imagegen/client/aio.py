@@ -186,13 +186,8 @@ class AsyncClient(BaseClient):
                 started = self._clock.monotonic()
                 try:
                     value = await self._driver.run(flow, deadline, watch.tell)
-                except ImageGenError as error:
-                    return Outcome(None, error, self._clock.monotonic() - started)
-                except Exception as error:
-                    outcome = step.outcome_of(error, self._clock.monotonic() - started)
-                    if outcome is None:
-                        raise
-                    return outcome
+                except Exception as error:  # noqa: BLE001 - the batch raises what it cannot tell
+                    return step.failed(error, self._clock.monotonic() - started)
                 return Outcome(value, None, self._clock.monotonic() - started)
 
         return await tasks_side_by_side([one(flow) for flow in step.flows])

@@ -267,13 +267,8 @@ class Client(BaseClient):
             started = self._clock.monotonic()
             try:
                 value = self._driver.run(flow, deadline, watch.tell)
-            except ImageGenError as error:
-                return Outcome(None, error, self._clock.monotonic() - started)
-            except Exception as error:
-                outcome = step.outcome_of(error, self._clock.monotonic() - started)
-                if outcome is None:
-                    raise
-                return outcome
+            except Exception as error:  # noqa: BLE001 - the batch raises what it cannot tell
+                return step.failed(error, self._clock.monotonic() - started)
             return Outcome(value, None, self._clock.monotonic() - started)
 
         return threads_side_by_side(one, step.flows, SIDE_BY_SIDE)
