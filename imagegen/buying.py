@@ -111,7 +111,7 @@ class Buyer:
 
     def _made(self, purchase: _Purchase, place: _Place) -> Flow[Generation]:
         job = yield from self._job(purchase, place)
-        return (yield from self.result(purchase.order.backend, job))
+        return (yield from self._result(purchase.order.backend, job, 0.0))
 
     def job(self, order: Order, part: ImageRequest, conditions: Conditions) -> Flow[Job]:
         """Submit *part*; the flow ends when its job is known."""
@@ -120,10 +120,14 @@ class Buyer:
             return (yield from self._attempted(purchase, self._job(purchase, place)))
 
     def result(self, backend: Backend, job: Job) -> Flow[Generation]:
-        """Wait for *job*, and fetch its pictures if the request wants bytes."""
+        """Wait for *job* of some time ago, and fetch its pictures if the request wants bytes."""
+        age = (self._clock.now() - job.created_at).total_seconds() if job.created_at else 0.0
+        return (yield from self._result(backend, job, max(age, 0.0)))
+
+    def _result(self, backend: Backend, job: Job, age: float) -> Flow[Generation]:
         started = self._clock.monotonic()
         try:
-            generation = job.settled or (yield from _private(job.request, backend.settle(job)))
+            generation = job.settled or (yield from _private(job.request, backend.settle(job, age)))
         except ImageGenError as error:
             yield from self._books.settled(job, error)
             raise

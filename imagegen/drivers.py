@@ -226,7 +226,8 @@ class Driver(_Exchanges):
                 case Call():
                     return self._exchange(step, deadline)
                 case Pause():
-                    return self._clock.sleep(self._pause(step, deadline))
+                    self._clock.sleep(self._pause(step, deadline))
+                    return self._clock.monotonic()
                 case Future():
                     return self._result(step, deadline)
                 case _:
@@ -291,7 +292,8 @@ class AsyncDriver(_Exchanges):
                 case Call():
                     return await self._exchange(step, deadline)
                 case Pause():
-                    return await self._clock.asleep(self._pause(step, deadline))
+                    await self._clock.asleep(self._pause(step, deadline))
+                    return self._clock.monotonic()
                 case Future():
                     return await self._result(step, deadline)
                 case _:

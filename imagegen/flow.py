@@ -92,7 +92,9 @@ class Reply:
 
 @frozen
 class Pause:
-    """Wait so many seconds, or until the deadline.
+    """Wait so many seconds, or until the deadline; the answer is the moment, in seconds.
+
+    Moments are those of the driver's monotonic clock: only their difference means something.
 
     A `firm` one is of no use if it is cut short: where too little time is left, it is not begun,
     and a DeadlineExceededError is thrown in at once.

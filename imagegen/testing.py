@@ -40,11 +40,12 @@ def play(flow: Flow[T], *outcomes: Reply | BaseException) -> Played[T]:
     Raises:
         AssertionError: the flow makes more calls than there are outcomes, or fewer.
     """
-    left, steps = list(outcomes), list[Step]()
+    left, steps, now = list(outcomes), list[Step](), 0.0
     step = advance(flow)
     while not isinstance(step, Done):
         steps.append(step)
-        step = advance(flow, _outcome(step, left))
+        now += step.seconds if isinstance(step, Pause) else 0.0
+        step = advance(flow, _outcome(step, left, now))
     if left:
         raise AssertionError(f"the flow ended with {len(left)} outcomes left over")
     return Played(
@@ -55,9 +56,11 @@ def play(flow: Flow[T], *outcomes: Reply | BaseException) -> Played[T]:
     )
 
 
-def _outcome(step: Step, left: list[Reply | BaseException]) -> Any:
+def _outcome(step: Step, left: list[Reply | BaseException], now: float) -> Any:
     if isinstance(step, Future):
         return step.exception(timeout=10) or step.result()
+    if isinstance(step, Pause):
+        return now
     if not isinstance(step, Call):
         return None
     if not left:

@@ -241,7 +241,7 @@ def test_a_bug_in_what_one_brought_does_not_take_the_others_along(
     kit: Any, sandbox: Sandbox
 ) -> None:
     class Odd(MiniMax):
-        def settle(self, job: Job) -> Flow[Generation]:
+        def settle(self, job: Job, age: float = 0.0) -> Flow[Generation]:
             yield from ()
             return Generation(images=("odd",), provider="minimax", model="x", request=job.request)  # type: ignore[arg-type]
 

@@ -469,6 +469,14 @@ def test_the_real_clock_tells_time_and_sleeps(kit: Any, web: respx.MockRouter) -
     assert reply.received_at.utcoffset() is not None
 
 
+def test_a_pause_answers_with_the_moment_at_its_end(kit: Any, time: FakeClock) -> None:
+    def flow() -> Flow[float]:
+        return cast("float", (yield Pause(2.5)))
+
+    time.sleep(10.0)
+    assert kit.driver(ACCOUNTS, time).run(flow(), 15.0) == 12.5
+
+
 def test_a_firm_pause_that_the_deadline_would_cut_short_is_not_begun(
     kit: Any, time: FakeClock
 ) -> None:

@@ -11,9 +11,10 @@ from hypothesis import given, settings, strategies as st
 
 from imagegen.errors import TransportError
 from imagegen.events import Submitted
-from imagegen.flow import Call, Done, Flow, Reply, advance
+from imagegen.flow import Call, Done, Flow, Pause, Reply, advance
 from imagegen.request import ImageRequest
 from imagegen.result import Job
+from imagegen.testing import play
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 CALL = Call("GET", "https://h/a")
@@ -200,3 +201,12 @@ def test_what_a_flow_does_not_handle_leaves_it(interruption: Callable[[], BaseEx
     with pytest.raises(type(thrown)) as caught:
         advance(flow, thrown)
     assert caught.value is thrown
+
+
+def test_a_pause_answers_with_the_moment() -> None:
+    def flow() -> Flow[float]:
+        before = yield Pause(1.5)
+        after = yield Pause(2.0)
+        return float(after - before)
+
+    assert play(flow()).value == 2.0

@@ -215,8 +215,8 @@ class Backend(ABC):
         """Send *request* once; the job comes back settled if the provider answers at once."""
 
     @abstractmethod
-    def settle(self, job: Job) -> Flow[Generation]:
-        """Wait for *job* to end."""
+    def settle(self, job: Job, age: float = 0.0) -> Flow[Generation]:
+        """Wait for *job*, which was accepted *age* seconds ago as far as is known, to end."""
 
     def find(
         self,

@@ -273,7 +273,7 @@ class Plain(Backend):
     def submit(self, request: ImageRequest, model: str, terms: Terms) -> Flow[Job]:
         raise NotImplementedError
 
-    def settle(self, job: Job) -> Flow[Generation]:
+    def settle(self, job: Job, age: float = 0.0) -> Flow[Generation]:
         raise NotImplementedError
 
 

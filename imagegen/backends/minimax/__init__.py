@@ -137,7 +137,7 @@ class MiniMax(Backend):
             settled=generation,
         )
 
-    def settle(self, job: Job) -> Flow[Generation]:
+    def settle(self, job: Job, age: float = 0.0) -> Flow[Generation]:  # noqa: ARG002 - it refuses
         """Refuse: MiniMax has no way to ask for an earlier generation."""
         raise UnsupportedFeatureError(
             "MiniMax cannot be asked for an earlier generation",

@@ -157,7 +157,7 @@ class WaveSpeed(Backend):
         with attached(job):
             return evolve(job, settled=self._outcome(prediction, job, raw))
 
-    def settle(self, job: Job) -> Flow[Generation]:
+    def settle(self, job: Job, age: float = 0.0) -> Flow[Generation]:  # noqa: ARG002 - not yet
         """Poll *job* until it ends.
 
         Raises:
