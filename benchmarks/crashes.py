@@ -100,15 +100,15 @@ def set_trap(trap: Trap) -> None:
         future.result()
         trap.reached("intent written")
 
-    def answered(_transport: object, request: Any, _response: object) -> None:
-        if request.extensions[net.FRESH]:  # so is every paid call
+    def answered(_transport: object, request: net.Request, _response: object) -> None:
+        if request.fresh:  # so is every paid call
             trap.reached("answered, not read")
 
     def told(_watch: object, event: events.Event, _: None) -> None:
         trap.reached(EVENTS.get(type(event), ""))
 
     trap.after(Ledger, "intend", intended)
-    trap.after(net.Transport, "handle_request", answered)
+    trap.after(net.Transport, "send", answered)
     trap.after(Watch, "tell", told)
     trap.before(Ledger, "submitted", "job not written")
     trap.before(Ledger, "settled", "outcome not written")

@@ -17,6 +17,7 @@ import time
 import timeit
 from collections.abc import Callable, Generator, Iterator
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Self
 from unittest import mock
@@ -37,7 +38,8 @@ from imagegen import (
     net,
 )
 from imagegen.limits import Limits
-from imagegen.resolver import looked_up
+from imagegen.net.engine import Engine
+from imagegen.net.resolver import looked_up
 
 JOB_ID = "prediction-that-hangs"
 FOX = ImageRequest("a fox")
@@ -164,14 +166,14 @@ def server_side() -> ssl.SSLContext:
 @cache
 def client_side() -> ssl.SSLContext:
     """The clients' configuration, with trust in CERTIFICATE."""
-    context = net.tls.__wrapped__()
+    context: ssl.SSLContext = import_module(net.engine().name).create_ssl_context()
     context.load_verify_locations(cadata=CERTIFICATE)
     return context
 
 
 def certificate_is_trusted() -> contextlib.AbstractContextManager[Any]:
     """Have the clients trust CERTIFICATE in the block."""
-    return mock.patch.object(net, "tls", return_value=client_side())
+    return mock.patch.object(Engine, "tls", return_value=client_side())
 
 
 def over_tls(behave: Behaviour) -> Behaviour:

@@ -7,7 +7,7 @@ before the first byte leaves; the job is written down before anything else is do
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal, TypeVar, cast
@@ -104,14 +104,12 @@ class Buyer:
         """Submit *part* and wait for its pictures."""
         purchase = _Purchase(order, part, conditions, self._clock.monotonic())
         with self._place(order.backend) as place:
-            made = self._made(purchase, place)
-            generation = yield from self._attempted(purchase, made)
-        timed = _timed(generation, self._clock.monotonic() - purchase.started)
-        return evolve(timed, attempts=(*purchase.failed, *timed.attempts))
+            return (yield from self._attempted(purchase, self._made(purchase, place)))
 
     def _made(self, purchase: _Purchase, place: _Place) -> Flow[Generation]:
         job = yield from self._job(purchase, place)
-        return (yield from self._result(purchase.order.backend, job, 0.0))
+        started, failed = purchase.started, purchase.failed
+        return (yield from self._result(purchase.order.backend, job, started, failed))
 
     def job(self, order: Order, part: ImageRequest, conditions: Conditions) -> Flow[Job]:
         """Submit *part*; the flow ends when its job is known."""
@@ -122,10 +120,18 @@ class Buyer:
     def result(self, backend: Backend, job: Job) -> Flow[Generation]:
         """Wait for *job* of some time ago, and fetch its pictures if the request wants bytes."""
         age = (self._clock.now() - job.created_at).total_seconds() if job.created_at else 0.0
-        return (yield from self._result(backend, job, max(age, 0.0)))
+        return (yield from self._result(backend, job, self._clock.monotonic(), age=max(age, 0.0)))
 
-    def _result(self, backend: Backend, job: Job, age: float) -> Flow[Generation]:
-        started = self._clock.monotonic()
+    def _result(
+        self,
+        backend: Backend,
+        job: Job,
+        started: float,
+        failed: Sequence[Attempt] = (),
+        *,
+        age: float = 0.0,
+    ) -> Flow[Generation]:
+        """Wait for *job*, begun at the moment *started* after submissions that *failed*."""
         try:
             generation = job.settled or (yield from _private(job.request, backend.settle(job, age)))
         except ImageGenError as error:
@@ -135,7 +141,9 @@ class Buyer:
             yield from self._books.settled(job, generation)
             if job.request.output == "bytes":
                 generation = yield from with_bytes(generation, self._trusted)
-            generation = _timed(generation, self._clock.monotonic() - started)
+            seconds = self._clock.monotonic() - started
+            timed = (evolve(attempt, seconds=seconds) for attempt in generation.attempts)
+            generation = evolve(generation, attempts=(*failed, *timed))
             yield Settled(generation)
         return generation
 
@@ -330,9 +338,3 @@ def _private(request: ImageRequest, flow: Flow[T]) -> Flow[T]:
     except ImageGenError as error:
         error.hide_prompt(request.prompt)
         raise
-
-
-def _timed(generation: Generation, seconds: float) -> Generation:
-    return evolve(
-        generation, attempts=tuple(evolve(a, seconds=seconds) for a in generation.attempts)
-    )

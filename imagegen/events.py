@@ -7,6 +7,8 @@ that `on_event` raises is logged, and changes nothing: paid work goes on.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from typing import Any
 
 from attrs import frozen
 
@@ -83,26 +85,43 @@ logger = logging.getLogger("imagegen")
 logger.addHandler(logging.NullHandler())  # unless the application wants to see it
 
 
+_LEVELS: Mapping[type, int] = {
+    Submitting: logging.DEBUG,
+    Submitted: logging.INFO,
+    Polled: logging.DEBUG,
+    Retried: logging.WARNING,
+    FellBack: logging.WARNING,
+    Failed: logging.INFO,
+    Settled: logging.INFO,
+}
+
+
 def log(event: Event) -> None:
     """Log *event* under ``imagegen``: who, what and which job, but no prompt, URL or picture."""
+    level = _LEVELS[type(event)]
+    if logger.isEnabledFor(level):
+        logger.log(level, *_words(event))
+
+
+def _words(event: Event) -> tuple[Any, ...]:  # noqa: PLR0911 - one for each event
     match event:
         case Submitting(provider, model, n):
-            logger.debug("%s:%s: submitting a request for %d pictures", provider, model, n)
+            return "%s:%s: submitting a request for %d pictures", provider, model, n
         case Submitted(job):
             named = shown(job.id, 200)
-            logger.info("%s:%s: accepted as job %s", job.provider, job.model, named)
+            return "%s:%s: accepted as job %s", job.provider, job.model, named
         case Polled(job, status):
             named = shown(job.id, 200)
-            logger.debug("%s:%s: job %s is %s", job.provider, job.model, named, shown(status, 40))
+            return "%s:%s: job %s is %s", job.provider, job.model, named, shown(status, 40)
         case Retried(provider, model, error, wait):
             words = "%s:%s: not accepted (%s); submitted again after %.1f s"
-            logger.warning(words, provider, model, type(error).__name__, wait)
+            return words, provider, model, type(error).__name__, wait
         case FellBack(model, to, error):
             why = type(error).__name__
-            logger.warning("%s did not make it (%s); turning to %s", model, why, to)
+            return "%s did not make it (%s); turning to %s", model, why, to
         case Failed(provider, model, error):
             words = "%s:%s: failed with %s, charged: %s"
-            logger.info(words, provider, model, type(error).__name__, error.charged)
+            return words, provider, model, type(error).__name__, error.charged
         case Settled(generation):
             came, words = len(generation.images), "%s:%s: settled with %d pictures"
-            logger.info(words, generation.provider, generation.model, came)
+            return words, generation.provider, generation.model, came

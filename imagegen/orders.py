@@ -253,6 +253,8 @@ def amount(value: Decimal | str | float) -> Decimal:
 
 def split(request: ImageRequest, most: int) -> tuple[ImageRequest, ...]:
     """Cut *request* into parts of at most *most* pictures; seeds count on from part to part."""
+    if request.n <= most:
+        return (request,)
     starts = range(0, request.n, most)
     return tuple(
         evolve(
@@ -267,7 +269,8 @@ def split(request: ImageRequest, most: int) -> tuple[ImageRequest, ...]:
 def joined(parts: Sequence[Generation], request: ImageRequest) -> Generation:
     """One Generation from those of the parts, in order."""
     if len(parts) == 1:
-        return evolve(parts[0], request=request)
+        whole = parts[0]
+        return whole if whole.request is request else evolve(whole, request=request)
     starts = [sum(part.request.n for part in parts[:k]) for k in range(len(parts))]
     jobs = [part.job for part in parts if part.job]
     return evolve(

@@ -14,6 +14,7 @@ import pytest
 
 from imagegen import net
 from imagegen.errors import DeadlineExceededError, SubmissionUnknownError
+from imagegen.net import blocking
 
 DEADLINE = 0.3
 LATE = 0.5
@@ -60,13 +61,15 @@ def test_a_call_ends_at_its_deadline_whatever_hangs(name: str, flavour: str) -> 
 
 def test_over_tls_too_an_operation_gets_no_more_than_what_is_left() -> None:
     with bench.Peer(bench.over_tls(bench.answers(b"here"))) as peer:
-        plain = net._Backend(public=False).connect_tcp("127.0.0.1", peer.port, 5.0)
+        plain = blocking.Backend(net.engine(), public=False).connect_tcp(
+            "127.0.0.1", peer.port, 5.0
+        )
         with net.within(5.0):
             stream = plain.start_tls(bench.client_side(), "127.0.0.1", 60.0)
         sock = stream.get_extra_info("socket")
         assert 0.0 < sock.gettimeout() <= 60.0
         with net.within(5.0):
-            stream.write(b"GET / HTTP/1.1\r\n\r\n", 60.0)
+            stream.write(b"GET / HTTP/1.1\r\n\r\n" + b"x" * 70_000, 60.0)
             assert 0.0 < sock.gettimeout() <= 5.0
             assert stream.read(4, 60.0) == b"here"
             assert 0.0 < sock.gettimeout() <= 5.0

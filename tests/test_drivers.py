@@ -12,6 +12,7 @@ import pytest
 import respx
 from attrs import evolve
 
+from imagegen import net
 from imagegen.backends.base import attached, submit_once
 from imagegen.drivers import Account, AsyncDriver, Clock, Driver
 from imagegen.errors import (
@@ -293,6 +294,18 @@ def test_what_was_written_counts_and_not_the_exception_s_class(kit: Any, time: F
     with pytest.raises(TransportError) as caught:
         driver.call(POST)
     assert caught.value.sent is True
+
+
+def test_certificates_that_cannot_be_read_are_a_call_that_was_not_sent(
+    kit: Any, time: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(_: object) -> None:
+        raise FileNotFoundError("no such file: certificates.pem")
+
+    monkeypatch.setattr(net.Engine, "tls", missing)
+    with pytest.raises(TransportError, match=r"certificates\.pem") as caught:
+        kit.driver(ACCOUNTS, time).run(paid())
+    assert caught.value.sent is False
 
 
 def test_a_transport_error_shows_no_query(driver: Any, web: respx.MockRouter) -> None:

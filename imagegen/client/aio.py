@@ -25,6 +25,7 @@ from imagegen.drivers import AsyncDriver, Clock, Tell
 from imagegen.errors import ImageGenError
 from imagegen.events import Event
 from imagegen.flow import Done, Flow, advance
+from imagegen.net.engine import Http
 from imagegen.orders import Batch, Outcome, Plan
 from imagegen.policy import Retries
 from imagegen.pricing import Price
@@ -56,6 +57,7 @@ class AsyncClient(BaseClient):
         defaults: Defaults | None = None,
         routes: Mapping[str, Route] | None = None,
         on_event: Tell | None = None,
+        http: Http | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -70,7 +72,7 @@ class AsyncClient(BaseClient):
             on_event=on_event,
             clock=clock,
         )
-        self._driver = AsyncDriver(self._accounts, self._clock, transport)
+        self._driver = AsyncDriver(self._accounts, self._clock, transport, http)
 
     async def generate(
         self,

@@ -24,6 +24,7 @@ from imagegen.drivers import Clock, Driver, Tell
 from imagegen.errors import ImageGenError
 from imagegen.events import Event
 from imagegen.flow import Done, Flow, advance
+from imagegen.net.engine import Http
 from imagegen.orders import Batch, Outcome, Plan
 from imagegen.policy import Retries
 from imagegen.pricing import Price
@@ -55,7 +56,9 @@ class Client(BaseClient):
         defaults: what is meant where a call names nothing.
         routes: by name; a call may name one in place of a model.
         on_event: is called with each `imagegen.events` value, from the thread that works.
-        transport: an httpx transport to use instead of the network, such as the sandbox's.
+        http: ``"httpx"``, or ``"httpx2"``, its successor, which is an extra; None takes what
+            ``IMAGEGEN_HTTP`` says, else httpx.
+        transport: an httpx or httpx2 transport to use instead of the network, such as the sandbox's.
         clock: time, for tests.
     """
 
@@ -70,6 +73,7 @@ class Client(BaseClient):
         defaults: Defaults | None = None,
         routes: Mapping[str, Route] | None = None,
         on_event: Tell | None = None,
+        http: Http | None = None,
         transport: httpx.BaseTransport | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -84,7 +88,7 @@ class Client(BaseClient):
             on_event=on_event,
             clock=clock,
         )
-        self._driver = Driver(self._accounts, self._clock, transport)
+        self._driver = Driver(self._accounts, self._clock, transport, http)
 
     def generate(
         self,

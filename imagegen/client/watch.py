@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 
 from imagegen.drivers import Tell
 from imagegen.events import Event, Settled, Submitted, log
@@ -21,11 +20,11 @@ class Watch:
         """How many flows that buy are or were under way."""
         self._jobs: list[Job] = []
         self._settled: set[str | None] = set()
-        self._stopped = threading.Event()
+        self._stopped = False
 
     def tell(self, event: Event) -> None:
         """Pass *event* on; a failing listener changes nothing."""
-        if self._stopped.is_set():
+        if self._stopped:
             raise KeyboardInterrupt
         if isinstance(event, Submitted):
             self._jobs.append(event.job)
@@ -41,7 +40,7 @@ class Watch:
 
     def note_on(self, interruption: BaseException) -> None:
         """Stop the threads at their next event, and note which jobs go on without us."""
-        self._stopped.set()
+        self._stopped = True
         if self.submissions < 2 and not self._settled:
             return  # the only flow has said it all
         for job in self._jobs:

@@ -288,7 +288,9 @@ def _expiry(url: str, now: datetime) -> datetime:
 
 
 def _missing(metadata: object, exchange: Exchange, arrived: int) -> list[ImageFailure]:
-    missing = max(exchange.request.n - arrived, 0)
+    missing = exchange.request.n - arrived
+    if missing <= 0:
+        return []
     blocked = min(integer(member(metadata, "failed_count")) or 0, missing)
     refused = exchange.failure(ContentPolicyError, "blocked by MiniMax for its content")
     lost = exchange.failure(MalformedReplyError, "MiniMax counted it neither made nor blocked")

@@ -13,30 +13,32 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from ipaddress import ip_address
 
-import httpcore
-
 from imagegen.addresses import is_public_address
+
+
+class UnresolvedError(Exception):
+    """A name does not resolve, or to an address that may not be connected to."""
 
 
 def looked_up(host: str, port: int, *, public: bool) -> Future[list[str]]:
     """Look *host* up; the Future brings addresses that may be connected to, best first.
 
-    It raises httpcore.ConnectError if the name does not resolve, or if *public* ones are asked
+    It raises UnresolvedError if the name does not resolve, or if *public* ones are asked
     for and one of them is not. An address written as such needs no thread.
     """
     found: Future[list[str]] = Future()
     found.set_running_or_notify_cancel()  # from here on, a waiter that gives up changes nothing
 
-    def look_up() -> None:
+    def look_up(addresses: Callable[[], list[str]]) -> None:
         try:
-            found.set_result(_judged(host, _addresses(host, port), public=public))
+            found.set_result(_judged(host, addresses(), public=public))
         except Exception as error:  # noqa: BLE001 - raised where it is waited for
             found.set_exception(error)
 
     if _is_address(host):
-        look_up()
+        look_up(lambda: [host])
     else:
-        _start(look_up, host)
+        _start(lambda: look_up(lambda: _addresses(host, port)), host)
     return found
 
 
@@ -44,7 +46,7 @@ def _start(look_up: Callable[[], None], host: str) -> None:
     try:
         threading.Thread(target=look_up, name="imagegen-dns", daemon=True).start()
     except RuntimeError as error:
-        raise httpcore.ConnectError(f"{host} cannot be looked up: {error}") from None
+        raise UnresolvedError(f"{host} cannot be looked up: {error}") from None
 
 
 def _is_address(host: str) -> bool:
@@ -59,14 +61,14 @@ def _addresses(host: str, port: int) -> list[str]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, ValueError) as error:
-        raise httpcore.ConnectError(f"{host} does not resolve: {error}") from None
+        raise UnresolvedError(f"{host} does not resolve: {error}") from None
     return [str(address[0]) for *_, address in found]
 
 
 def _judged(host: str, addresses: list[str], *, public: bool) -> list[str]:
     local = [address for address in addresses if public and not is_public_address(address)]
     if local:
-        raise httpcore.ConnectError(f"{host} resolves to {local}, which is not public")
+        raise UnresolvedError(f"{host} resolves to {local}, which is not public")
     return addresses
 
 
@@ -76,10 +78,10 @@ def shares(addresses: Sequence[str], end: float) -> Iterator[tuple[str, float]]:
     One that swallows every packet must not take the others' time too.
 
     Raises:
-        httpcore.ConnectTimeout: the time is up.
+        TimeoutError: the time is up.
     """
     for tried, address in enumerate(addresses):
         left = end - time.monotonic()
         if left <= 0:
-            raise httpcore.ConnectTimeout("the time is up")
+            raise TimeoutError("the time is up")
         yield address, left / (len(addresses) - tried)

@@ -12,15 +12,31 @@ from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
-import httpcore
-import httpx
 import pytest
 from hypothesis import given, strategies as st
 
 from imagegen import net
-from imagegen.resolver import shares
+from imagegen.net import asynchronous, blocking
+from imagegen.net.blocking_stream import BlockingStream
+from imagegen.net.proxies import proxy_for
+from imagegen.net.resolver import shares
 
-PROXIED = httpx.Request("GET", "https://api.example.com/x")
+ENGINE = net.engine()
+CORE = ENGINE.core
+PROXIED = net.Url.parse("https://api.example.com/x")
+
+
+def asking(
+    url: str = "https://api.example.com/x",
+    *,
+    connect: float = 5.0,
+    fresh: bool = False,
+    public: bool = False,
+    trace: Any = None,
+) -> net.Request:
+    parsed = net.Url.parse(url)
+    host = (b"host", parsed.authority.encode())
+    return net.Request("GET", parsed, [host], None, 60.0, connect, trace, fresh, public)
 
 
 @pytest.fixture(autouse=True)
@@ -30,9 +46,9 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_https_goes_through_the_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert net.proxy_for(PROXIED) is None
+    assert proxy_for(PROXIED) is None
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
-    assert net.proxy_for(PROXIED) == "http://127.0.0.1:9"
+    assert proxy_for(PROXIED) == "http://127.0.0.1:9"
 
 
 def test_a_host_of_no_proxy_and_this_machine_are_reached_directly(
@@ -40,32 +56,37 @@ def test_a_host_of_no_proxy_and_this_machine_are_reached_directly(
 ) -> None:
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("no_proxy", "example.com")
-    assert net.proxy_for(PROXIED) is None
-    assert net.proxy_for(httpx.Request("GET", "http://127.0.0.1:8399/x")) is None
+    assert proxy_for(PROXIED) is None
+    assert proxy_for(net.Url.parse("http://127.0.0.1:8399/x")) is None
 
 
 def test_a_proxy_that_is_not_there_is_a_connection_that_was_not_made(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
-    transport = net.Transport()
-    with pytest.raises(httpcore.ConnectError):
-        transport.handle_request(PROXIED)
+    transport = net.Transport(ENGINE)
+    with pytest.raises(CORE.ConnectError):
+        transport.send(asking())
     transport.close()
 
 
 def test_a_proxy_without_a_scheme_is_an_http_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "127.0.0.1:9")
-    assert net.proxy_for(PROXIED) == "http://127.0.0.1:9"
+    assert proxy_for(PROXIED) == "http://127.0.0.1:9"
 
 
 def test_a_proxy_of_another_kind_is_a_connection_that_was_not_made(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("https_proxy", "socks5://me:secret@127.0.0.1:9")
-    with pytest.raises(httpcore.ConnectError, match="https_proxy") as caught:
-        net.Transport().handle_request(PROXIED)
+    with pytest.raises(CORE.ConnectError, match="https_proxy") as caught:
+        net.Transport(ENGINE).send(asking())
     assert "secret" not in str(caught.value)
+
+
+@pytest.fixture(params=["sync", "async"])
+def flavour(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 # Time for every operation
@@ -79,8 +100,8 @@ def listener() -> Iterator[socket.socket]:
         yield listener
 
 
-def connected(listener: socket.socket) -> httpcore.NetworkStream:
-    backend = net._Backend(public=False)
+def connected(listener: socket.socket) -> BlockingStream:
+    backend = blocking.Backend(ENGINE, public=False)
     return backend.connect_tcp("127.0.0.1", listener.getsockname()[1], 5.0)
 
 
@@ -88,11 +109,11 @@ def test_a_silent_peer_has_the_time_that_is_left_and_not_that_of_the_operation(
     listener: socket.socket,
 ) -> None:
     stream = connected(listener)
-    with net.within(0.1), pytest.raises(httpcore.ReadTimeout):
+    with net.within(0.1), pytest.raises(CORE.ReadTimeout):
         stream.read(1, 60.0)
-    with net.within(60.0), pytest.raises(httpcore.ReadTimeout):
+    with net.within(60.0), pytest.raises(CORE.ReadTimeout):
         stream.read(1, 0.1)
-    with pytest.raises(httpcore.ReadTimeout):
+    with pytest.raises(CORE.ReadTimeout):
         stream.read(1, 0.1)
     stream.close()
 
@@ -103,7 +124,7 @@ def test_a_send_and_a_receive_get_no_more_than_what_is_left(listener: socket.soc
     peer.sendall(b"x")
     sock = stream.get_extra_info("socket")
     with net.within(5.0):
-        stream.write(b"x", 60.0)
+        stream.write(b"x" * 70_000, 60.0)
         assert 0.0 < sock.gettimeout() <= 5.0
         stream.read(1, 60.0)
         assert 0.0 < sock.gettimeout() <= 5.0
@@ -123,7 +144,7 @@ def test_a_peer_that_reads_slowly_does_not_make_the_time_longer(listener: socket
     reader = threading.Thread(target=read_slowly)
     reader.start()
     started = time.monotonic()
-    with net.within(0.3), pytest.raises(httpcore.WriteTimeout):
+    with net.within(0.3), pytest.raises(CORE.WriteTimeout):
         stream.write(b"x" * 100_000_000, 60.0)
     assert 0.25 < time.monotonic() - started < 2.0
     stop.set()
@@ -137,62 +158,67 @@ def test_when_the_time_is_up_nothing_is_begun(listener: socket.socket) -> None:
     peer, _ = listener.accept()
     peer.sendall(b"here already")
     with net.within(0.0):
-        with pytest.raises(httpcore.ReadTimeout):
+        with pytest.raises(CORE.ReadTimeout):
             stream.read(1, 60.0)
-        with pytest.raises(httpcore.WriteTimeout):
-            stream.write(b"x", 60.0)
+        with pytest.raises(CORE.WriteTimeout):
+            stream.write(b"x" * 70_000, 60.0)
     assert stream.read(4, 60.0) == b"here"
-    with net.within(0.0), pytest.raises(httpcore.ConnectTimeout):
-        stream.start_tls(net.tls(), "127.0.0.1", 60.0)
+    with net.within(0.0), pytest.raises(CORE.ConnectTimeout):
+        stream.start_tls(ENGINE.tls(), "127.0.0.1", 60.0)
     peer.close()
 
 
 # Connections, kept or not
 
 
-class Counting(httpcore.NetworkBackend):
-    """Counts the connections made to a server that answers everything alike."""
+def connections_of_three_requests(flavour: str, *, fresh: bool) -> int:
+    accepted: list[socket.socket] = []
 
-    made = 0
+    def serve(listener: socket.socket) -> None:
+        while True:
+            try:
+                peer, _ = listener.accept()
+            except OSError:
+                return
+            accepted.append(peer)
+            threading.Thread(target=answer, args=(peer,), daemon=True).start()
 
-    def __init__(self, *, public: bool) -> None:
-        pass
+    def answer(peer: socket.socket) -> None:
+        with peer:
+            while peer.recv(65_536):
+                peer.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
 
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Any = None,
-    ) -> httpcore.NetworkStream:
-        Counting.made += 1
-        answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
-        return httpcore.MockStream([answer] * 10)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, args=(listener,), daemon=True).start()
+        asked = asking(f"http://127.0.0.1:{listener.getsockname()[1]}/x", fresh=fresh)
+        if flavour == "sync":
+            transport = net.Transport(ENGINE)
+            for _ in range(3):
+                response = transport.send(asked)
+                assert b"".join(response.chunks) == b""
+                response.close()
+            transport.close()
+        else:
+            asyncio.run(three(asked))
+    return len(accepted)
 
 
-def connections_of_three_requests(monkeypatch: pytest.MonkeyPatch, *, fresh: bool) -> int:
-    monkeypatch.setattr(net, "_Backend", Counting)
-    monkeypatch.setattr(Counting, "made", 0)
-    transport = net.Transport()
+async def three(asked: net.Request) -> None:
+    transport = net.AsyncTransport(ENGINE)
     for _ in range(3):
-        extensions = {net.FRESH: fresh}
-        request = httpx.Request("POST", "http://127.0.0.1:1/x", extensions=extensions)
-        response = transport.handle_request(request)
-        response.read()
-        response.close()
-    transport.close()
-    return Counting.made
+        response = await transport.send(asked)
+        async for _ in response.chunks:
+            pass
+        await response.close()
+    await transport.close()
 
 
-def test_a_connection_is_kept_for_what_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert connections_of_three_requests(monkeypatch, fresh=False) == 1
+def test_a_connection_is_kept_for_what_is_free(flavour: str) -> None:
+    assert connections_of_three_requests(flavour, fresh=False) == 1
 
 
-def test_a_paid_submission_never_rides_on_a_used_connection(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    assert connections_of_three_requests(monkeypatch, fresh=True) == 3
+def test_a_paid_submission_never_rides_on_a_used_connection(flavour: str) -> None:
+    assert connections_of_three_requests(flavour, fresh=True) == 3
 
 
 # Names
@@ -226,22 +252,22 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[Names]:
 
 
 class Connections:
-    """Stands in for httpcore's connecting, which tells of every try and takes no time of ours."""
+    """Stands in for connecting to an address: tells of every try, and takes no time."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.tried: list[tuple[str, float]] = []
         self.alive: set[str] = set()
-        monkeypatch.setattr(httpcore.SyncBackend, "connect_tcp", self.connect)
-        monkeypatch.setattr(httpcore.AnyIOBackend, "connect_tcp", self.aconnect)
+        monkeypatch.setattr(blocking, "connected", self.connect)
+        monkeypatch.setattr(asynchronous, "connected", self.aconnect)
 
-    def connect(self, host: str, port: int, timeout: float, *_: Any) -> httpcore.NetworkStream:
-        self.tried.append((host, timeout))
-        if host in self.alive:
+    def connect(self, address: str, port: int, seconds: float) -> socket.socket:
+        self.tried.append((address, seconds))
+        if address in self.alive:
             raise Reached
-        raise httpcore.ConnectError(f"{host} is dead")
+        raise OSError(f"{address} is dead")
 
-    async def aconnect(self, host: str, port: int, timeout: float, *_: Any) -> None:
-        self.connect(host, port, timeout)
+    async def aconnect(self, core: Any, address: str, port: int, seconds: float) -> None:
+        self.connect(address, port, seconds)
 
     @property
     def addresses(self) -> list[str]:
@@ -257,20 +283,14 @@ def connections(monkeypatch: pytest.MonkeyPatch) -> Connections:
     return Connections(monkeypatch)
 
 
-@pytest.fixture(params=["sync", "async"])
-def flavour(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 def get(
     flavour: str, url: str = "https://cdn.example/a.jpg", *, public: bool, connect: float = 5.0
 ) -> None:
-    extensions = {net.PUBLIC: public, "timeout": {"connect": connect}}
-    request = httpx.Request("GET", url, extensions=extensions)
+    request = asking(url, public=public, connect=connect)
     if flavour == "sync":
-        net.Transport().handle_request(request)
+        net.Transport(ENGINE).send(request)
     else:
-        asyncio.run(net.AsyncTransport().handle_async_request(request))
+        asyncio.run(net.AsyncTransport(ENGINE).send(request))
 
 
 @pytest.mark.parametrize(
@@ -289,7 +309,7 @@ def test_a_name_that_resolves_to_a_local_address_is_not_connected_to(
     names: Names, connections: Connections, flavour: str, addresses: list[str]
 ) -> None:
     names.known["cdn.example"] = addresses
-    with pytest.raises(httpcore.ConnectError, match="not public"):
+    with pytest.raises(CORE.ConnectError, match="not public"):
         get(flavour, public=True)
     assert connections.tried == []
 
@@ -308,12 +328,12 @@ def test_a_configured_host_may_be_local(
 def test_a_name_that_does_not_resolve_is_a_connection_that_was_not_made(
     flavour: str, *, public: bool
 ) -> None:
-    with pytest.raises(httpcore.ConnectError, match="does not resolve"):
+    with pytest.raises(CORE.ConnectError, match="does not resolve"):
         get(flavour, public=public)
 
 
 def test_a_name_that_cannot_be_one_is_a_connection_that_was_not_made(flavour: str) -> None:
-    with pytest.raises(httpcore.ConnectError, match="does not resolve"):
+    with pytest.raises(CORE.ConnectError, match="does not resolve"):
         get(flavour, f"https://{'a' * 64}.example/", public=False)
 
 
@@ -333,7 +353,7 @@ def test_each_address_gets_a_fair_share_of_the_time_that_is_left(
     names: Names, connections: Connections, flavour: str
 ) -> None:
     names.known["cdn.example"] = ["93.184.216.34", "93.184.216.35", "93.184.216.36"]
-    with pytest.raises(httpcore.ConnectError, match=r"216\.36 is dead"):
+    with pytest.raises(CORE.ConnectError, match=r"216\.36 is dead"):
         get(flavour, public=True, connect=6.0)
     assert [given for _, given in connections.tried] == pytest.approx([2.0, 3.0, 6.0], abs=0.5)
 
@@ -354,7 +374,7 @@ def test_shares_are_at_least_equal_and_never_more_than_there_is(used: list[float
 
 
 def test_no_address_is_tried_when_the_time_is_up() -> None:
-    with pytest.raises(httpcore.ConnectTimeout):
+    with pytest.raises(TimeoutError):
         list(shares(["93.184.216.34"], time.monotonic() - 1.0))
 
 
@@ -362,7 +382,7 @@ def test_a_look_up_that_hangs_ends_with_the_time_for_connecting(names: Names, fl
     """In asyncio, the end of the event loop waits for it no more than the request does."""
     names.hang.clear()
     started = time.monotonic()
-    with pytest.raises(httpcore.ConnectTimeout, match=r"cdn\.example"):
+    with pytest.raises(CORE.ConnectTimeout, match=r"cdn\.example"):
         get(flavour, public=False, connect=0.1)
     assert time.monotonic() - started < 2.0
 
@@ -370,7 +390,7 @@ def test_a_look_up_that_hangs_ends_with_the_time_for_connecting(names: Names, fl
 def test_a_look_up_that_hangs_ends_when_the_time_for_everything_is_up(names: Names) -> None:
     names.hang.clear()
     started = time.monotonic()
-    with net.within(0.1), pytest.raises(httpcore.ConnectTimeout, match=r"cdn\.example"):
+    with net.within(0.1), pytest.raises(CORE.ConnectTimeout, match=r"cdn\.example"):
         get("sync", public=False, connect=60.0)
     assert time.monotonic() - started < 2.0
 
@@ -379,8 +399,8 @@ def test_a_look_up_that_hangs_can_be_cancelled_at_once(names: Names) -> None:
     names.hang.clear()
 
     async def main() -> float:
-        request = httpx.Request("GET", "https://cdn.example/a.jpg")
-        task = asyncio.create_task(net.AsyncTransport().handle_async_request(request))
+        request = asking("https://cdn.example/a.jpg")
+        task = asyncio.create_task(net.AsyncTransport(ENGINE).send(request))
         while not names.asked:  # noqa: ASYNC110 - the stand-in tells nobody
             await asyncio.sleep(0.001)
         started = time.monotonic()
@@ -395,7 +415,7 @@ def test_a_look_up_that_hangs_can_be_cancelled_at_once(names: Names) -> None:
 def test_a_look_up_that_nobody_waits_for_any_more_ends_without_a_word(names: Names) -> None:
     """pytest is told to make an error of an exception that a thread leaves behind."""
     names.hang.clear()
-    with pytest.raises(httpcore.ConnectTimeout):
+    with pytest.raises(CORE.ConnectTimeout):
         get("async", public=False, connect=0.01)
     names.hang.set()
     for thread in names.threads:
@@ -434,10 +454,10 @@ def test_a_handshake_that_is_cancelled_leaves_no_connection_open(listener: socke
     url = f"https://127.0.0.1:{listener.getsockname()[1]}/"
 
     async def main() -> None:
-        request = httpx.Request("GET", url)
+        request = asking(url)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.1):
-                await net.AsyncTransport().handle_async_request(request)
+                await net.AsyncTransport(ENGINE).send(request)
         peer, _ = await asyncio.to_thread(listener.accept)
         with peer:
             peer.settimeout(5.0)
@@ -462,12 +482,10 @@ def test_through_a_proxy_the_proxy_s_name_is_looked_up_and_no_other(
 def test_an_address_needs_no_thread(
     names: Names, connections: Connections, flavour: str, host: str
 ) -> None:
-    address = host.strip("[]")
-    names.known[address] = [address]
-    connections.alive = {address}
+    connections.alive = {host.strip("[]")}
     with pytest.raises(Reached):
         get(flavour, f"https://{host}/", public=True)
-    assert names.threads == {threading.current_thread()}
+    assert not names.threads
 
 
 def test_a_machine_without_room_for_a_thread_is_a_connection_that_was_not_made(
@@ -477,5 +495,5 @@ def test_a_machine_without_room_for_a_thread_is_a_connection_that_was_not_made(
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", full)
-    with pytest.raises(httpcore.ConnectError, match="cannot be looked up"):
+    with pytest.raises(CORE.ConnectError, match="cannot be looked up"):
         get(flavour, public=False)

@@ -1,0 +1,93 @@
+"""How a request gets to its server: directly or through a proxy, and to which addresses."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+from attrs import frozen
+
+from imagegen.net.engine import Engine
+from imagegen.net.messages import Request
+from imagegen.net.proxies import UnsupportedProxyError, proxy_for
+
+LONGEST_CONNECT = 60.0
+"""Seconds for making a connection where nobody gives fewer."""
+
+
+@frozen
+class Route:
+    """What tells one kind of connection from another."""
+
+    origin: tuple[str, str, int]
+    proxy: str | None
+    public: bool
+
+
+class Routes:
+    """Makes connections: *pool* is httpcore's, which knows how to make one through a proxy."""
+
+    def __init__(self, engine: Engine, pool: Any, backend: Callable[..., Any]) -> None:
+        self._engine = engine
+        self._pool = pool
+        self._backend = backend
+        self._makers: dict[tuple[str | None, bool], Any] = {}
+
+    def of(self, request: Request) -> Route:
+        """The route of *request*.
+
+        Raises:
+            ConnectError: httpcore's; the environment's proxy is of no use.
+        """
+        try:
+            proxy = proxy_for(request.url)
+        except UnsupportedProxyError as error:
+            raise self._engine.core.ConnectError(str(error)) from None
+        # Through a proxy, the proxy resolves names, and is itself often local.
+        return Route(request.url.origin, proxy, public=proxy is None and request.public)
+
+    def connection(self, route: Route) -> Any:
+        """A new connection of httpcore's, not yet made.
+
+        Raises:
+            ConnectError: httpcore's; the certificates that TLS needs cannot be read.
+        """
+        key = route.proxy, route.public
+        maker = self._makers.get(key) or self._makers.setdefault(key, self._maker(route))
+        scheme, host, port = route.origin
+        origin = self._engine.core.Origin(scheme.encode(), host.strip("[]").encode(), port)
+        return maker.create_connection(origin)
+
+    def _maker(self, route: Route) -> Any:
+        core, tls = self._engine.core, None
+        if route.proxy or route.origin[0] == "https":
+            tls = self._tls()
+        return self._pool(
+            ssl_context=tls,
+            proxy=core.Proxy(route.proxy, ssl_context=tls) if route.proxy else None,
+            network_backend=self._backend(self._engine, public=route.public),
+        )
+
+    def _tls(self) -> ssl.SSLContext:
+        try:
+            return self._engine.tls()
+        except OSError as error:  # before anything is sent, which its own class does not tell
+            words = f"this machine's certificates cannot be read: {error}"
+            raise self._engine.core.ConnectError(words) from error
+
+    def message(self, request: Request) -> Any:
+        """*request* as httpcore's."""
+        url = request.url
+        return self._engine.core.Request(
+            method=request.method.encode(),
+            url=self._engine.core.URL(
+                scheme=url.scheme.encode(),
+                host=url.address.encode(),
+                port=url.port,
+                target=url.target.encode(),
+            ),
+            headers=request.headers,
+            content=request.content,
+            extensions=request.extensions,
+        )
