@@ -91,7 +91,7 @@ class Request:
     method: str
     url: Url
     headers: Headers = field(repr=False)
-    content: bytes | None
+    content: bytes | None = field(repr=False)  # it holds the prompt
     limit: float
     connect: float
     trace: Callable[[str, Mapping[str, Any]], Any]
