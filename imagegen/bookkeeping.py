@@ -16,6 +16,7 @@ from imagegen.outcomes import ending
 from imagegen.result import Generation, Job
 
 if TYPE_CHECKING:
+    from imagegen.backends.base import Backend
     from imagegen.ledger import Budget, Entry, Ledger
 
 logger = logging.getLogger("imagegen")
@@ -27,6 +28,7 @@ class Books:
     def __init__(self, ledger: Ledger | None, budget: Budget | None) -> None:
         self._ledger = ledger
         self._budget = budget
+        self._recalled = set[tuple[str, str]]()
 
     def intended(self, entry: Entry | None) -> Flow[None]:
         """Write that *entry* is about to be bought.
@@ -78,6 +80,24 @@ class Books:
         """Write, without waiting, that nobody listened to the answer."""
         if self._ledger and entry:
             self._ledger.unknown(entry.id, interruption)
+
+    def recalled(self, backend: Backend, model: str) -> Flow[None]:
+        """Tell *backend*, once, how long jobs of *model* took before; no failure ends a call."""
+        key = (backend.name, model)
+        if self._ledger is None or key in self._recalled:
+            return
+        self._recalled.add(key)
+        try:
+            durations = yield from awaited(self._ledger.durations(*key))
+        except ImageGenError as error:
+            logger.debug("how long %s took is not to be had: %s", model, error)
+        else:
+            backend.recall(model, durations)
+
+    def learned(self, backend: Backend, model: str) -> None:
+        """Write, without waiting, how long jobs of *model* were found to take."""
+        if self._ledger and (durations := backend.learned(model)):
+            self._ledger.took(backend.name, model, durations)
 
     def settled(self, job: Job, outcome: Generation | ImageGenError) -> Flow[None]:
         """Write what came of *job*, unless it goes on."""

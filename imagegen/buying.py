@@ -133,7 +133,7 @@ class Buyer:
     ) -> Flow[Generation]:
         """Wait for *job*, begun at the moment *started* after submissions that *failed*."""
         try:
-            generation = job.settled or (yield from _private(job.request, backend.settle(job, age)))
+            generation = job.settled or (yield from self._settled(backend, job, age))
         except ImageGenError as error:
             yield from self._books.settled(job, error)
             raise
@@ -145,6 +145,13 @@ class Buyer:
             timed = (evolve(attempt, seconds=seconds) for attempt in generation.attempts)
             generation = evolve(generation, attempts=(*failed, *timed))
             yield Settled(generation)
+        return generation
+
+    def _settled(self, backend: Backend, job: Job, age: float) -> Flow[Generation]:
+        with attached(job):
+            yield from self._books.recalled(backend, job.model)
+        generation = yield from _private(job.request, backend.settle(job, age))
+        self._books.learned(backend, job.model)
         return generation
 
     def looked_up(self, backend: Backend, entry: Entry) -> Flow[Entry]:

@@ -29,7 +29,7 @@ from imagegen import (
 from imagegen.backends.base import Terms
 from imagegen.buying import SETTLING, Buyer, Conditions
 from imagegen.events import Event, Failed, Polled, Retried, Settled, Submitted, Submitting
-from imagegen.flow import Call, Done, advance
+from imagegen.flow import Call, Done, Pause, advance
 from imagegen.ledger import Entry, Ledger
 from imagegen.orders import order
 from imagegen.policy import NEVER
@@ -196,6 +196,7 @@ AFTER: list[tuple[str, list[str]]] = [
     ("Call", ["unknown"]),
     ("Future", ["submitted"]),
     ("Submitted", ["submitted"]),
+    ("Future", ["submitted"]),
     ("Pause", ["submitted"]),
     ("Call", ["submitted"]),
     ("Polled", ["submitted"]),
@@ -222,8 +223,10 @@ def walked(flow: Any, steps: int) -> tuple[list[str], Any]:
         step = advance(flow, outcome)
         names.append("Future" if hasattr(step, "result") else type(step).__name__)
         outcome = next(answers) if isinstance(step, Call) else None
+        if isinstance(step, Pause):
+            outcome = 0.0
         if names[-1] == "Future":
-            step.result(10)
+            outcome = step.result(10)
     return names, step
 
 

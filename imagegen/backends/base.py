@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, ClassVar, Literal, get_args
@@ -217,6 +217,18 @@ class Backend(ABC):
     @abstractmethod
     def settle(self, job: Job, age: float = 0.0) -> Flow[Generation]:
         """Wait for *job*, which was accepted *age* seconds ago as far as is known, to end."""
+
+    def recall(  # noqa: B027 - nothing is to be known of most
+        self, model: str, durations: Sequence[tuple[float, float]]
+    ) -> None:
+        """Take what `learned` gave of *model* earlier, perhaps in another process; it may wait."""
+
+    def learned(self, model: str) -> Sequence[tuple[float, float]]:  # noqa: ARG002 - for overriders
+        """How long jobs of *model* took that were settled since this was last asked.
+
+        Each is two ages in seconds: at the first the job went on, at the second it had ended.
+        """
+        return ()
 
     def find(
         self,

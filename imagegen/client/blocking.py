@@ -58,7 +58,7 @@ class Client(BaseClient):
         on_event: is called with each `imagegen.events` value, from the thread that works.
         http: ``"httpx"``, or ``"httpx2"``, its successor, which is an extra; None takes what
             ``IMAGEGEN_HTTP`` says, else httpx.
-        transport: an httpx or httpx2 transport to use instead of the network, such as the sandbox's.
+        transport: an httpx or httpx2 transport in place of the network, such as the sandbox's.
         clock: time, for tests.
     """
 

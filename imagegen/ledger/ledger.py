@@ -13,6 +13,7 @@ from typing import Literal, Self
 from imagegen.errors import ConfigurationError, ImageGenError
 from imagegen.ledger.book import Book
 from imagegen.ledger.budget import Budget
+from imagegen.ledger.durations import Durations
 from imagegen.ledger.owner import is_gone, this_process
 from imagegen.ledger.place import opened
 from imagegen.ledger.privacy import Privacy
@@ -59,6 +60,7 @@ class Ledger:
         self._collect: Literal["returned", "saved"] = collect
         self._now = now
         connection = opened(path)
+        self._durations = Durations(connection)
         self._book = Book(connection, Privacy(prompts), now)
         self._writer = Writer(connection, "in memory" if path is None else repr(str(path)))
         atexit.register(self.close)
@@ -152,6 +154,20 @@ class Ledger:
     def spend(self, since: date | None = None) -> Future[list[Spend]]:
         """Give the account from that day of UTC on, by day, model and currency."""
         return self._writer.put(partial(self._book.spend, since))
+
+    def took(
+        self, provider: str, model: str, durations: Sequence[tuple[float, float]]
+    ) -> Future[None]:
+        """Note how long jobs of a model took; the last 40 of each model are kept.
+
+        Each is two ages in seconds: the job went on at the first and had ended at the second.
+        """
+        work = partial(self._durations.add, provider, model, tuple(durations))
+        return self._writer.put(work, always=True)
+
+    def durations(self, provider: str, model: str) -> Future[list[tuple[float, float]]]:
+        """Give what `took` noted of a model, oldest first."""
+        return self._writer.put(partial(self._durations.of, provider, model))
 
     def close(self) -> None:
         """Commit what was called for, then close the file. Later calls fail; it may be repeated."""

@@ -16,7 +16,7 @@ from imagegen.ledger.mounts import network_type
 BUSY_SECONDS = 10.0
 """How long another process may hold the file before that is an error."""
 APPLICATION = int.from_bytes(b"imgl", "big")
-VERSION = 1
+VERSION = 2
 
 _MOUNTS = Path("/proc/self/mountinfo")
 _MOVE = "Name a path that this process may write to"
@@ -87,7 +87,7 @@ def _connected(name: str) -> sqlite3.Connection:
 
 def _prepare(connection: sqlite3.Connection, place: Path) -> None:
     """Nothing is changed before it is known to be ours."""
-    new = _is_new(connection, place)
+    behind = _is_behind(connection, place)
     _make_private(place)
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if mode != "wal":
@@ -96,11 +96,12 @@ def _prepare(connection: sqlite3.Connection, place: Path) -> None:
             advice="Name a path on a local disk",
         )
     connection.execute("PRAGMA synchronous = FULL")
-    if new:
+    if behind:
         connection.executescript(_schema())
 
 
-def _is_new(connection: sqlite3.Connection, place: Path) -> bool:
+def _is_behind(connection: sqlite3.Connection, place: Path) -> bool:
+    """Tell whether the file is new or of an earlier version, to which the schema only adds."""
     connection.execute("BEGIN")  # so that the three answers are of one moment
     application, version, tables = (
         connection.execute(question).fetchone()[0]
@@ -123,7 +124,7 @@ def _is_new(connection: sqlite3.Connection, place: Path) -> bool:
             f"the ledger {str(place)!r} was written by a later version of imagegen",
             advice="Upgrade imagegen, or name another file",
         )
-    return False
+    return bool(version < VERSION)
 
 
 def _schema() -> str:

@@ -106,7 +106,19 @@ CREATE TRIGGER IF NOT EXISTS share_given_anew AFTER UPDATE ON attempts BEGIN
         unpriced = unpriced + excluded.unpriced;
 END;
 
+-- Since version 2. How long jobs took, as far as polls saw it: in seconds from their acceptance,
+-- one went on at `low` and no more at `high`.
+CREATE TABLE IF NOT EXISTS durations (
+    number INTEGER PRIMARY KEY,
+    provider TEXT NOT NULL,
+    model TEXT NOT NULL,
+    low REAL NOT NULL,
+    high REAL NOT NULL
+);
+
+CREATE INDEX IF NOT EXISTS durations_by_model ON durations (provider, model);
+
 PRAGMA application_id = 1768777580;  -- "imgl"
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 
 COMMIT;

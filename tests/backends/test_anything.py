@@ -16,7 +16,7 @@ from imagegen.backends.base import Backend, Terms
 from imagegen.backends.minimax import MiniMax
 from imagegen.backends.wavespeed import WaveSpeed
 from imagegen.errors import ImageGenError
-from imagegen.flow import Call, Done, Flow, Reply, advance
+from imagegen.flow import Call, Done, Flow, Pause, Reply, advance
 from imagegen.request import ImageRequest, ReferenceImage
 from imagegen.result import Generation, Job
 from imagegen.testing import reply
@@ -125,7 +125,7 @@ def calling(flow: Flow[Any], answer: Reply | None = None) -> Call | Done[Any]:
     """Advance past events to the next Call or the end."""
     step = advance(flow, answer)
     while not isinstance(step, (Call, Done)):
-        step = advance(flow)
+        step = advance(flow, 0.0 if isinstance(step, Pause) else None)
     return step
 
 

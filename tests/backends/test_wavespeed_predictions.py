@@ -29,7 +29,7 @@ from imagegen.errors import (
     TransportError,
 )
 from imagegen.events import Polled
-from imagegen.flow import Call, Done, Flow, Reply, advance
+from imagegen.flow import Call, Done, Flow, Pause, Reply, advance
 from imagegen.request import ImageRequest
 from imagegen.result import GeneratedImage, Generation, Job
 from imagegen.testing import Played, play, reply
@@ -713,7 +713,7 @@ def test_however_it_ends_there_is_one_paid_post(ends: tuple[Reply | BaseExceptio
                 calls.append(step)
                 step = advance(flow, outcomes.pop(0))
             else:
-                step = advance(flow)
+                step = advance(flow, 0.0 if isinstance(step, Pause) else None)
     assert [(c.method, c.paid) for c in calls if c.paid or c.method == "POST"] == [("POST", True)]
     assert calls[0].paid
     assert KEY not in repr([(c, c.json) for c in calls])

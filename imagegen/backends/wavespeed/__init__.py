@@ -7,12 +7,12 @@ its official clients do.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from attrs import Attribute, evolve, field, frozen
+from attrs import Attribute, Factory, define, evolve, field, frozen
 
 from imagegen.backends.base import (
     Backend,
@@ -21,6 +21,7 @@ from imagegen.backends.base import (
     attached,
     submit_once,
 )
+from imagegen.backends.pacing import LONGEST, Asking, Bounds, Growing, Pace, Paces
 from imagegen.backends.standing import Standing
 from imagegen.backends.wavespeed.account import checked
 from imagegen.backends.wavespeed.catalogue import (
@@ -35,6 +36,7 @@ from imagegen.backends.wavespeed.predictions import Prediction, outcome, polled,
 from imagegen.backends.wavespeed.prices import current
 from imagegen.backends.wavespeed.translation import full_model_id, translate
 from imagegen.errors import (
+    BackendError,
     ConfigurationError,
     DeadlineExceededError,
     InvalidRequestError,
@@ -76,6 +78,31 @@ def _within(low: float, high: float) -> Callable[[object, Attribute[Any], Any], 
     return check
 
 
+def _yes_or_no(_: object, attribute: Attribute[Any], value: Any) -> None:
+    if not isinstance(value, bool):
+        raise ConfigurationError(
+            f"{attribute.name} must be True or False, not {brief(value)}", field=attribute.name
+        )
+
+
+@define
+class _Patience:
+    """How many polls in a row may fail, and what was wrong with the last."""
+
+    most: int
+    failures: int = 0
+    trouble: str = ""
+
+    def failed(self, error: BackendError) -> None:
+        """Count *error*, and raise it if that is one too many."""
+        self.failures, self.trouble = self.failures + 1, error.message
+        if self.failures > (NOT_FOUND if error.status == 404 else self.most):
+            raise error
+
+    def answered(self) -> None:
+        self.failures, self.trouble = 0, ""
+
+
 @frozen(kw_only=True)
 class WaveSpeed(Backend):
     """Backend for WaveSpeedAI.
@@ -88,6 +115,11 @@ class WaveSpeed(Backend):
         first_poll: seconds from the submission to the first poll; WaveSpeedAI asks for 2 or more.
         poll_growth: factor by which each wait is longer than the last.
         slowest_poll: seconds that no wait exceeds.
+        learn_polls: learn from the last jobs of each model when to ask; the three options above
+            hold until three of its jobs have ended.
+        shortest_poll: seconds that no learned wait falls below.
+        average_poll: over the life of a prediction, learned polls are no more than one in so many
+            seconds. `first_poll` goes before these two where it is less.
         poll_failures: how many polls in a row may fail before the error is raised with its job.
     """
 
@@ -104,7 +136,16 @@ class WaveSpeed(Backend):
     first_poll: float = field(default=2.0, validator=_within(0.01, 3600))
     poll_growth: float = field(default=1.25, validator=_within(1, 10))
     slowest_poll: float = field(default=5.0, validator=_within(0.01, 3600))
+    learn_polls: bool = field(default=True, validator=_yes_or_no)
+    shortest_poll: float = field(default=0.5, validator=_within(0.01, 3600))
+    average_poll: float = field(default=1.0, validator=_within(0.01, 3600))
     poll_failures: int = field(default=60, validator=_within(0, 1000))
+    _paces: Paces = field(
+        default=Factory(lambda self: Paces(self._new_pace), takes_self=True),
+        init=False,
+        eq=False,
+        repr=False,
+    )
 
     def images_per_call(self, model: str, request: ImageRequest) -> int:
         """As the model's `num_images` says; one for models that lack it or are not listed."""
@@ -157,8 +198,8 @@ class WaveSpeed(Backend):
         with attached(job):
             return evolve(job, settled=self._outcome(prediction, job, raw))
 
-    def settle(self, job: Job, age: float = 0.0) -> Flow[Generation]:  # noqa: ARG002 - not yet
-        """Poll *job* until it ends.
+    def settle(self, job: Job, age: float = 0.0) -> Flow[Generation]:
+        """Poll *job*, accepted *age* seconds ago, until it ends.
 
         Raises:
             ContentPolicyError, InvalidRequestError, JobFailedError, ProviderUnavailableError: how
@@ -166,7 +207,17 @@ class WaveSpeed(Backend):
             MalformedReplyError, RateLimitError, TransportError: too many polls failed in a row.
         """
         with attached(job):
-            return (yield from self._poll(job))
+            asking = Asking(self._paces.of(job.model), age, learn=self.learn_polls)
+            return (yield from self._poll(job, asking))
+
+    def recall(self, model: str, durations: Sequence[tuple[float, float]]) -> None:
+        """Know *durations* of *model*, unless its own jobs have taught something already."""
+        if self.learn_polls:
+            self._paces.of(model).recall(durations)
+
+    def learned(self, model: str) -> Sequence[tuple[float, float]]:
+        """The ages between which its jobs ended."""
+        return self._paces.of(model).news()
 
     def find(
         self, request: ImageRequest, model: str, since: datetime, until: datetime
@@ -186,33 +237,46 @@ class WaveSpeed(Backend):
         """Read the model listing, then ask for each of *models*: the answer wins."""
         return (yield from current(self.host, self.name, models))
 
-    def _poll(self, job: Job) -> Flow[Generation]:
-        wait, failures, trouble = self.first_poll, 0, ""
+    def _poll(self, job: Job, asking: Asking) -> Flow[Generation]:
         if not job.id.strip("."):
             raise InvalidRequestError(f"{job.id!r} is no id of a prediction")
         url = f"{self.host}/api/v3/predictions/{quote(job.id, safe='')}/result"
         call = Call("GET", url, account=self.name, timeout=POLL_TIMEOUT)
+        patience = _Patience(self.poll_failures)
         while True:
-            pause, wait = wait, min(wait * self.poll_growth, self.slowest_poll)
             try:
-                yield Pause(pause)
+                asking.waited((yield Pause(asking.wait())))
                 prediction, raw = polled((yield call), job.id)
             except DeadlineExceededError as error:
-                if trouble:
-                    error.add_note(f"the last poll failed: {trouble}")
+                if patience.trouble:
+                    error.add_note(f"the last poll failed: {patience.trouble}")
                 raise
             except _PASSING as error:
-                failures, trouble = failures + 1, error.message
-                if failures > (NOT_FOUND if error.status == 404 else self.poll_failures):
-                    raise
-                wait = max(wait, error.retry_after or 0.0)
+                patience.failed(error)
+                asking.failed(error.retry_after)
                 yield Polled(job, "no answer")
                 continue
-            failures, trouble = 0, ""
+            patience.answered()
             yield Polled(job, shown(prediction.state, 40))
+            if prediction.is_over:
+                asking.ended()
+            else:
+                asking.goes_on()
             generation = self._outcome(prediction, job, raw)
             if generation:
                 return generation
+
+    def _new_pace(self) -> Pace:
+        """Whoever asks for a faster first poll asks for faster ones after it."""
+        first, slowest = self.first_poll, self.slowest_poll
+        return Pace(
+            Growing(first=first, growth=self.poll_growth, slowest=slowest),
+            Bounds(
+                shortest=min(self.shortest_poll, first),
+                longest=max(LONGEST, slowest),
+                average=min(self.average_poll, first),
+            ),
+        )
 
     def _outcome(self, prediction: Prediction, job: Job, raw: object) -> Generation | None:
         return outcome(prediction, job, self.price(job.model, job.request), raw)

@@ -108,6 +108,11 @@ class Prediction:
         return self.status if isinstance(self.status, str) else "unknown"
 
     @property
+    def is_over(self) -> bool:
+        """Whether it ended, with pictures or without."""
+        return self.state == "completed" or self.state in FAILED
+
+    @property
     def created(self) -> datetime | None:
         """`created_at`, which comes with 3–9 fractional digits."""
         text = self.created_at if isinstance(self.created_at, str) else ""
