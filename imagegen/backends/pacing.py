@@ -28,6 +28,8 @@ LONGEST = 20.0
 # What follows was chosen with benchmarks/polling.py.
 _FADE = 0.93
 """What a job counts for, against the job after it."""
+_PLANNED_ANEW = 10
+"""One in so many of the jobs that are remembered must be new, or the plan stays as it is."""
 _BROAD, _BROAD_SCALE = 0.04, 0.35
 _SHARE = 1 / 80
 """The lag worth asking for, as a share of the usual duration."""
@@ -93,7 +95,8 @@ class Pace:
     _news: deque[tuple[float, float]] = field(
         factory=lambda: deque(maxlen=_NEWS), init=False, repr=False, eq=False
     )
-    _plan: tuple[array[float], array[float]] | None = field(default=None, init=False, repr=False)
+    _times: array[float] | None = field(default=None, init=False, repr=False, eq=False)
+    _unplanned: int = field(default=0, init=False, repr=False, eq=False)
 
     def ended(self, low: float, high: float) -> None:
         """Learn that a job ended between these ages: it went on at *low*, and no more at *high*.
@@ -102,6 +105,7 @@ class Pace:
         """
         if 0.0 <= low < high and _EARLIEST <= high <= _LATEST:
             self._seen = (self._seen + array("d", (low, high)))[-2 * REMEMBERED :]
+            self._unplanned += 1
             self._news.append((low, high))
 
     def news(self) -> list[tuple[float, float]]:
@@ -128,10 +132,11 @@ class Pace:
         seen = self._seen
         if len(seen) < 2 * ENOUGH_TO_LEARN:
             return self.cold.wait(age, asked)
-        plan = self._plan
-        if plan is None or plan[0] is not seen:
-            plan = self._plan = (seen, _planned(seen, self.bounds))
-        wait = self._after(age, plan[1]) if asked else plan[1][0] - age
+        times = self._times
+        if times is None or self._unplanned * _PLANNED_ANEW >= len(seen) / 2:
+            times = self._times = _planned(seen, self.bounds)
+            self._unplanned = 0
+        wait = self._after(age, times) if asked else times[0] - age
         wait = min(wait, self.bounds.longest)
         return max(wait, self.bounds.average * (asked + 1) - age, 0.0)
 
@@ -223,18 +228,23 @@ def _histogram(
     ends: Sequence[tuple[float, float]], edges: list[float], start: float
 ) -> list[float]:
     """Where the recent jobs ended; each is spread evenly over the seconds between its ages."""
-    mass, weight, total = [0.0] * _BINS, 1.0, 0.0
+    partly, change = [0.0] * _BINS, [0.0] * _BINS  # the latter of the mass in a second
+    weight, total = 1.0, 0.0
     for low, high in reversed(ends):
         first, last = _bin(low, start), _bin(high, start)
         share = weight / (high - low)
-        at = low
-        for bin_ in range(first, last):
-            mass[bin_] += share * max(edges[bin_ + 1] - at, 0.0)
-            at = max(edges[bin_ + 1], at)
-        mass[last] += share * max(high - at, 0.0)
+        if first == last:
+            partly[first] += weight
+        else:
+            partly[first] += share * max(edges[first + 1] - low, 0.0)
+            partly[last] += share * max(high - edges[last], 0.0)
+            change[first + 1] += share
+            change[last] -= share
         total += weight
         weight *= _FADE
-    return [part / total for part in mass]
+    widths = (after - before for before, after in pairwise(edges))
+    wholly = (each * width for each, width in zip(accumulate(change), widths, strict=True))
+    return [(part + whole) / total for part, whole in zip(partly, wholly, strict=True)]
 
 
 def _bin(age: float, start: float) -> int:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from functools import lru_cache
 from ipaddress import ip_address
 
 from imagegen.addresses import is_public_address
@@ -49,6 +50,7 @@ def _start(look_up: Callable[[], None], host: str) -> None:
         raise UnresolvedError(f"{host} cannot be looked up: {error}") from None
 
 
+@lru_cache(maxsize=1000)
 def _is_address(host: str) -> bool:
     try:
         ip_address(host)

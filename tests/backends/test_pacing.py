@@ -310,8 +310,8 @@ def test_threads_share_a_pace_without_harm() -> None:
 def test_what_is_kept_of_a_model_is_small_however_many_jobs_there_were() -> None:
     pace = taught(*around(33.0, 500))
     pace.wait(0.0, 0)
-    assert pace._plan is not None
-    parts = (pace, pace.cold, pace.bounds, pace._seen, pace._plan, pace._plan[1])
+    assert pace._times is not None
+    parts = (pace, pace.cold, pace.bounds, pace._seen, pace._times)
     news = (pace._news, *pace._news, *(age for end in pace._news for age in end))
     assert len(pace._seen) == 2 * REMEMBERED
     assert sum(sys.getsizeof(part) for part in (*parts, *news)) < 4000

@@ -279,4 +279,6 @@ class WaveSpeed(Backend):
         )
 
     def _outcome(self, prediction: Prediction, job: Job, raw: object) -> Generation | None:
+        if not prediction.is_over:
+            return None
         return outcome(prediction, job, self.price(job.model, job.request), raw)

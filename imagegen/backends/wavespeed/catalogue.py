@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Any
 
@@ -52,6 +52,7 @@ class Listed:
         return int(self.inputs.get("num_images", {}).get("minimum", 1))
 
 
+@lru_cache(maxsize=1000)
 def listed(model: str) -> Listed | None:
     """Look *model* up; None if the listing did not have it when it was captured."""
     entry = _listing()["models"].get(model)
