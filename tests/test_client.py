@@ -64,6 +64,7 @@ class Patient(FakeClock):
         end = real_time.monotonic() + 5
         while not self.ready() and real_time.monotonic() < end:
             real_time.sleep(0.001)
+        real_time.sleep(0.001)  # the other parts' threads want their turn before time is gone
         super().sleep(seconds)
 
     async def asleep(self, seconds: float) -> None:
