@@ -116,8 +116,13 @@ def set_trap(trap: Trap) -> None:
     trap.before(Ledger, "collected", "saved, not collected")
     if trap.point == "half a file":
         whole = files.write_whole
+
+        def half(path: Path, *pieces: bytes | memoryview) -> Path:
+            data = b"".join(pieces)
+            return whole(path, data[: len(data) // 2])
+
         trap.before(Path, "replace", trap.point)
-        files.write_whole = lambda path, data: whole(path, data[: len(data) // 2])
+        files.write_whole = half
 
 
 NAMED = (

@@ -8,7 +8,10 @@ limit: a few hundred bytes can stand for gigabytes.
 from __future__ import annotations
 
 import zlib
+from io import BytesIO
 from typing import Any
+
+from imagegen.inline import Sieve
 
 _GZIP_OR_ZLIB = 47
 """`wbits` that lets zlib tell the two formats apart by their header."""
@@ -19,11 +22,16 @@ class BodyError(Exception):
 
 
 class Body:
-    """Collects a body of at most *limit* bytes, before and after decompression."""
+    """Collects a body of at most *limit* bytes, before and after decompression.
 
-    def __init__(self, encoding: str, limit: int) -> None:
+    With *pictures*, long strings of base64 are taken out of it: `pictures` has their bytes, under
+    the names that stand for them in the body.
+    """
+
+    def __init__(self, encoding: str, limit: int, *, pictures: bool = False) -> None:
+        self.pictures: dict[str, bytes] = {}
         self._inflater = _inflater(encoding.strip().lower())
-        self._taken = bytearray()
+        self._taken: Sieve | BytesIO = Sieve(self.pictures) if pictures else BytesIO()
         self._received = self._left = limit
         self._late = False
 
@@ -41,7 +49,7 @@ class Body:
         self._left -= len(plain)
         if self._received < 0 or self._left < 0:
             raise BodyError("the body is larger than any reply should be")
-        self._taken += plain
+        self._taken.write(plain)
 
     def _inflated(self, chunk: bytes) -> bytes:
         if self._inflater is None:
@@ -62,11 +70,11 @@ class Body:
         """
         if self._inflater is not None and not self._inflater.eof:
             raise BodyError("the compressed body breaks off")
-        return bytes(self._taken)
+        return self._taken.getvalue()
 
     def so_far(self) -> bytes:
         """What came until now, which may break off anywhere."""
-        return bytes(self._taken)
+        return self._taken.getvalue()
 
 
 def _inflater(encoding: str) -> Any:

@@ -10,9 +10,11 @@ from __future__ import annotations
 import base64
 import json
 import re
+from codecs import BOM_UTF8
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from math import isfinite
 from typing import Any, TypeVar, get_args, get_origin
 
@@ -35,6 +37,7 @@ DIGITS = 40
 """Characters of one number; 64-bit integers have twenty."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def _decimal(digits: str) -> Decimal:
@@ -42,26 +45,49 @@ def _decimal(digits: str) -> Decimal:
     return Decimal(digits)
 
 
-def decode(body: bytes, real: Callable[[str], Any] = _decimal) -> Any:
+def decode(
+    body: bytes,
+    real: Callable[[str], Any] = _decimal,
+    *,
+    pictures: Mapping[str, bytes] | None = None,
+) -> Any:
     """Read *body* as JSON; *real* reads decimals, exactly unless told otherwise.
+
+    The bytes in *pictures* (see `imagegen.flow.Reply`) take the place of their names.
 
     Raises:
         MalformedReplyError: not UTF-8 JSON, NaN or Infinity, too deep, too many values, too many
             digits, or a lone surrogate.
     """
     try:
-        _check_marks(body)
-        value = json.loads(
-            body.decode("utf-8-sig"),
-            parse_int=_integer,
-            parse_float=real,
-            parse_constant=_refused,
-        )
-        _check_bounds(value)
+        plain = _check_marks(body)
+        value = _decoder(real).decode(str(body.removeprefix(BOM_UTF8), "utf-8"))
+        if not plain:
+            _check_bounds(value)
     except (ValueError, RecursionError, ArithmeticError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else error
         raise MalformedReplyError(f"the reply is not usable JSON: {reason}") from None
+    return _filled(value, pictures) if pictures else value
+
+
+@lru_cache(maxsize=8)
+def _decoder(real: Callable[[str], Any]) -> json.JSONDecoder:
+    return json.JSONDecoder(parse_int=_integer, parse_float=real, parse_constant=_refused)
+
+
+def _filled(value: Any, pictures: Mapping[str, bytes]) -> Any:
+    """Put bytes in the place of their names; a field's name is never a picture."""
+    if isinstance(value, str):
+        return pictures.get(value, value)
+    if isinstance(value, list):
+        return [_filled(item, pictures) for item in value]
+    if isinstance(value, dict):
+        return {_worded(name, pictures): _filled(value[name], pictures) for name in value}
     return value
+
+
+def _worded(name: str, pictures: Mapping[str, bytes]) -> str:
+    return base64.b64encode(pictures[name]).decode("ascii") if name in pictures else name
 
 
 def _require_short(digits: str) -> None:
@@ -85,10 +111,16 @@ def _refused(constant: str) -> Any:
     raise ValueError(f"{constant} is no JSON number")
 
 
-def _check_marks(body: bytes) -> None:
-    """Count what begins a value, before any takes memory: an empty array, three bytes, takes 64."""
-    if sum(body.count(mark) for mark in b"[{,") > VALUES:
+def _check_marks(body: bytes) -> bool:
+    """Count what begins a value, before any takes memory: an empty array, three bytes, takes 64.
+
+    True: by these counts, the value is within all other bounds too.
+    """
+    opening = body.count(b"[") + body.count(b"{")
+    marks = opening + body.count(b",")
+    if marks > VALUES:
         raise ValueError("too many values")
+    return opening <= DEPTH and 2 * marks < VALUES and not _ESCAPED_SURROGATE.search(body)
 
 
 def _check_bounds(value: Any) -> None:

@@ -87,7 +87,7 @@ class Driver(Exchanges):
                         body.add(chunk, late=self._left(deadline) <= 0)
                 finally:
                     response.close()
-            return self._reply(call, response, body.joined())
+            return self._reply(call, response, body, body.joined())
         except ImageGenError as error:
             return error
         except Exception as error:  # noqa: BLE001 - whatever it is, the exchange failed
@@ -169,7 +169,7 @@ class AsyncDriver(Exchanges):
                         body.add(chunk, late=self._left(deadline) <= 0)
                 finally:
                     await response.close()
-            return self._reply(call, response, body.joined())
+            return self._reply(call, response, body, body.joined())
         except ImageGenError as error:
             return error
         except Exception as error:  # noqa: BLE001 - whatever it is, the exchange failed

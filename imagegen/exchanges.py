@@ -172,7 +172,7 @@ class Exchanges:
             raise ConfigurationError("there is no API key", provider=call.account, field="api_key")
         return [*headers, (b"authorization", f"Bearer {key.reveal()}".encode())]
 
-    def _reply(self, call: Call, response: net.Response[Any], body: bytes) -> Reply:
+    def _reply(self, call: Call, response: net.Response[Any], taken: Body, body: bytes) -> Reply:
         """The reply, without a key that the provider echoes: any message may quote it."""
         key = self._key_to_hide(call)
         return Reply(
@@ -182,6 +182,7 @@ class Exchanges:
                 for name, value in response.headers.items()
             },
             body=body.replace(key.encode(), b"***") if key and key.encode() in body else body,
+            pictures=taken.pictures,
             received_at=self._clock.now(),
         )
 
@@ -191,7 +192,7 @@ class Exchanges:
         """The beginning of a paid call's answer, which may name a job; without one, the error."""
         if came is None or not call.paid or not (text := came[1].so_far()):
             return error
-        return evolve(self._reply(call, came[0], text), broken=error.message)
+        return evolve(self._reply(call, *came, text), broken=error.message)
 
     def _key_to_hide(self, call: Call) -> str:
         account = self._accounts.get(call.account or "")
@@ -236,7 +237,7 @@ def _astray(account: str) -> ConfigurationError:
 
 def body_of(call: Call, response: net.Response[Any]) -> Body:
     """Where the body of *response* is collected."""
-    return Body(response.headers.get("content-encoding", ""), call.limit)
+    return Body(response.headers.get("content-encoding", ""), call.limit, pictures=call.pictures)
 
 
 def too_late(words: str) -> DeadlineExceededError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
@@ -64,8 +64,8 @@ def write_images(
     try:
         directory.mkdir(parents=True, exist_ok=True)
         return [
-            None if data is None else write_whole(directory / _name(generation, index), data)
-            for index, data in enumerate(_contents(generation, provenance=provenance))
+            write_whole(directory / _name(generation, index), *pieces) if pieces else None
+            for index, pieces in enumerate(_contents(generation, provenance=provenance))
         ]
     except (OSError, ValueError) as error:
         raise ConfigurationError(
@@ -74,14 +74,19 @@ def write_images(
         ) from error
 
 
-def _contents(generation: Generation, *, provenance: bool) -> Iterator[bytes | None]:
-    from imagegen.provenance import marked, provenance_of  # noqa: PLC0415 - only to save pictures
+def _contents(
+    generation: Generation, *, provenance: bool
+) -> Iterator[Sequence[bytes | memoryview]]:
+    """Each picture's file in pieces; none without bytes."""
+    from imagegen.provenance import marked_pieces, provenance_of  # noqa: PLC0415 - only to save pictures
 
     for index, image in enumerate(generation.images):
-        if provenance and image.data is not None and image.media_type is not None:
-            yield marked(image.data, image.media_type, provenance_of(generation, index))
+        if image.data is None:
+            yield ()
+        elif provenance and image.media_type is not None:
+            yield marked_pieces(image.data, image.media_type, provenance_of(generation, index))
         else:
-            yield image.data
+            yield (image.data,)
 
 
 def _name(generation: Generation, index: int) -> str:
@@ -92,12 +97,12 @@ def _name(generation: Generation, index: int) -> str:
     return f"{provider}-{request_id}-{index}{EXTENSIONS.get(image.media_type or '', '')}"
 
 
-def write_whole(path: Path, data: bytes) -> Path:
-    """Write beside *path*, then move into place: nobody sees half a picture."""
+def write_whole(path: Path, *pieces: bytes | memoryview) -> Path:
+    """Write *pieces* beside *path*, then move into place: nobody sees half a picture."""
     part = _part(path)
     try:
         with part.open("xb") as file:
-            file.write(data)
+            file.writelines(pieces)
         part.replace(path)
     except BaseException:
         with suppress(OSError):

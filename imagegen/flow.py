@@ -53,6 +53,7 @@ class Call:
         timeout: seconds that this exchange may take; None: all that the deadline leaves.
         limit: bytes of body to accept.
         paid: the provider bills it once accepted, so it is sent at most once.
+        pictures: the reply may hold pictures as base64; they are decoded while it arrives.
     """
 
     method: str
@@ -62,13 +63,16 @@ class Call:
     timeout: float | None = None
     limit: int = 128 * 2**20
     paid: bool = False
+    pictures: bool = False
 
 
 @frozen
 class Reply:
     """One HTTP response, its body read whole; header names in lower case.
 
-    The body of a paid call's reply may break off; `broken` then says why.
+    The body of a paid call's reply may break off; `broken` then says why. In the body of a reply
+    to a call for `pictures`, names stand for long strings of base64, and `pictures` has their bytes
+    by name: `imagegen.codec.decode` puts them in.
     """
 
     status: int
@@ -76,6 +80,7 @@ class Reply:
     body: bytes = field(repr=lambda body: f"<{len(body):,} bytes>")
     received_at: datetime
     broken: str = ""
+    pictures: Mapping[str, bytes] = field(factory=dict[str, bytes], repr=False)
 
     @property
     def retry_after(self) -> float | None:

@@ -16,6 +16,7 @@ import re
 import zlib
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from typing import TypeAlias
 
 from attrs import evolve, field, frozen
 from attrs.converters import optional
@@ -41,6 +42,10 @@ _NAMESPACES = {
     "xmp": "http://ns.adobe.com/xap/1.0/",
 }
 _ILLEGIBLE = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+
+Pieces: TypeAlias = tuple[bytes | memoryview, ...]
+"""A file's content in order, none of it copied."""
 
 
 def _legible(text: str) -> str:
@@ -124,7 +129,12 @@ def provenance_of(generation: Generation, index: int) -> Provenance:
 
 
 def marked(data: bytes, media_type: str, facts: Provenance) -> bytes:
-    """Return the picture *data* with *facts* in it, or as it is where that could do harm.
+    """Return the picture *data* with *facts* in it, or as it is where that could do harm."""
+    return b"".join(marked_pieces(data, media_type, facts))
+
+
+def marked_pieces(data: bytes, media_type: str, facts: Provenance) -> Pieces:
+    """Return what `marked` joins; nothing of *data* is copied.
 
     JPEG and PNG are marked. Left alone are other types, a picture that carries XMP or a C2PA
     manifest, and whatever is not whole and in order: no bytes make it raise. The prompt is left
@@ -133,7 +143,7 @@ def marked(data: bytes, media_type: str, facts: Provenance) -> bytes:
     told = evolve(facts, prompt=None) if prompts_hidden() else facts
     if media_type == "image/jpeg":
         return _in_jpeg(data, told)
-    return _in_png(data, told) if media_type == "image/png" else data
+    return _in_png(data, told) if media_type == "image/png" else (data,)
 
 
 @frozen
@@ -148,8 +158,8 @@ class _Part:
 _HEAD = 80
 
 
-def _inserted(data: bytes, place: int, addition: bytes) -> bytes:
-    return b"".join((memoryview(data)[:place], addition, memoryview(data)[place:]))
+def _inserted(data: bytes, place: int, addition: bytes) -> Pieces:
+    return memoryview(data)[:place], addition, memoryview(data)[place:]
 
 
 # JPEG
@@ -165,10 +175,10 @@ _LEFT_ALONE: Mapping[bytes, tuple[bytes, ...]] = {
 }
 
 
-def _in_jpeg(data: bytes, facts: Provenance) -> bytes:
+def _in_jpeg(data: bytes, facts: Provenance) -> Pieces:
     parts = _segments(data)
     if not parts or any(part.head.startswith(_LEFT_ALONE.get(part.kind, ())) for part in parts):
-        return data
+        return (data,)
     place = 2
     for part in parts:
         if part.kind not in (b"\xe0", b"\xe1"):  # JFIF and Exif insist on coming first
@@ -215,11 +225,11 @@ _XMP_KEYWORDS = {_XMP_KEYWORD, "Raw profile type xmp", "Raw profile type APP1"}
 _TEXT = (b"tEXt", b"zTXt", b"iTXt")
 
 
-def _in_png(data: bytes, facts: Provenance) -> bytes:
+def _in_png(data: bytes, facts: Provenance) -> Pieces:
     parts = _chunks(data)
     keywords = {_keyword(part) for part in parts if part.kind in _TEXT}
     if not parts or keywords & _XMP_KEYWORDS or any(part.kind == b"caBX" for part in parts):
-        return data
+        return (data,)
     texts = [_text(_XMP_KEYWORD, _packet(facts))]
     for keyword, text in _keywords(facts).items():
         if text and keyword not in keywords:

@@ -10,11 +10,12 @@ from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from imagegen.drivers import Clock
 from imagegen.events import Event
 from imagegen.flow import Call, Done, Flow, Pause, Reply, Step, advance
+from imagegen.inline import Sieve
 
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
@@ -65,7 +66,16 @@ def _outcome(step: Step, left: list[Reply | BaseException], now: float) -> Any:
         return None
     if not left:
         raise AssertionError(f"the flow made a call that nothing was prepared for: {step}")
-    return left.pop(0)
+    outcome = left.pop(0)
+    return _sieved(outcome) if step.pictures and isinstance(outcome, Reply) else outcome
+
+
+def _sieved(whole: Reply) -> Reply:
+    """The reply as a driver gives it to a call for pictures."""
+    pictures = dict(whole.pictures)
+    sieve = Sieve(pictures)
+    sieve.write(whole.body)
+    return evolve(whole, body=sieve.getvalue(), pictures=pictures)
 
 
 def reply(

@@ -140,6 +140,29 @@ def test_as_many_values_are_read_as_is_said() -> None:
     assert len(codec.decode(body)) == codec.VALUES - 1
 
 
+def test_the_names_of_members_count_as_values() -> None:
+    members = ",".join(f'"{number}":0' for number in range(codec.VALUES // 2 - 1))
+    assert codec.decode(b"{%s}" % members.encode())
+    with pytest.raises(MalformedReplyError, match="too many values"):
+        codec.decode(b'{%s,"more":0}' % members.encode())
+
+
+def test_brackets_and_commas_within_a_string_are_no_values() -> None:
+    text = "[{" * codec.DEPTH * 10 + "," * 60_000
+    assert codec.decode(json.dumps([text]).encode()) == [text]
+
+
+def test_bytes_of_pictures_take_the_place_of_their_names() -> None:
+    pictures = {"<1>": b"fox", "<2>": b"hen"}
+    body = b'{"<1>": ["<1>", {"a": "<2>"}, "<3>", "<1><1>", 7, null], "b": "<2>"}'
+    assert codec.decode(body, pictures=pictures) == {
+        "Zm94": [b"fox", {"a": b"hen"}, "<3>", "<1><1>", 7, None],
+        "b": b"hen",
+    }
+    assert codec.decode(b'"<1>"', pictures=pictures) == b"fox"
+    assert codec.decode(b'"<1>"') == "<1>"
+
+
 def test_the_fault_is_told_without_the_cause_that_holds_the_body() -> None:
     with pytest.raises(MalformedReplyError) as caught:
         codec.decode(b'{"token": "SECRET", ')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -541,6 +542,18 @@ def test_a_saved_picture_is_marked(data: bytes, media_type: str, tmp_path: Path)
     made = saved(data, tmp_path)
     facts = Provenance(provider="p", model="m", prompt="a red fox", seed=7, request_id="req-1")
     assert made == marked(data, media_type, facts) != data
+
+
+def test_pictures_are_saved_without_another_copy_of_them(tmp_path: Path) -> None:
+    start = DRAWN.removesuffix(b"\xff\xd9")
+    large = GeneratedImage().with_data(start + bytes(4 * 2**20) + b"\xff\xd9")
+    assert large
+    tracemalloc.start()
+    paths = write_images(generation(large, large, large), tmp_path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert {b"ns.adobe.com/xap" in path.read_bytes() for path in paths if path} == {True}
+    assert peak < 2**20
 
 
 @pytest.mark.parametrize(("data", "media_type"), BOTH)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeGuard
 
 from attrs import frozen
 
@@ -105,22 +104,29 @@ class Exchange:
         return [Notice("delivered", "n", words)] if came > asked else []
 
 
-def inline_image(text: str, image: GeneratedImage) -> GeneratedImage | None:
-    """Fill *image* from base64 *text*, with or without a data URL prefix; None for no picture."""
-    payload = text.partition(",")[2] if text.startswith("data:") else text
-    try:
-        return image.with_data(base64.b64decode(payload, validate=True))
-    except (binascii.Error, ValueError):
-        return None
+def inline_image(content: object, image: GeneratedImage) -> GeneratedImage | None:
+    """Fill *image* from base64, with or without a data URL prefix, or bytes; None for no picture.
+
+    Bytes are what `codec.decode` gives for base64 that was decoded on its way.
+    """
+    if isinstance(content, str):
+        payload = content.partition(",")[2] if content.startswith("data:") else content
+        try:
+            content = base64.b64decode(payload, validate=True)
+        except ValueError:
+            return None
+    return image.with_data(content) if isinstance(content, bytes) else None
 
 
-def is_url(text: str) -> bool:
+def is_url(content: object) -> TypeGuard[str]:
     """Tell a picture's URL from its base64."""
-    return text.startswith(("http://", "https://"))
+    return isinstance(content, str) and content.startswith(("http://", "https://"))
 
 
 def without_pictures(raw: Any) -> Any:
     """Copy a decoded reply, long strings replaced by their length."""
+    if isinstance(raw, bytes):
+        return f"<{(len(raw) + 2) // 3 * 4:,} characters>"
     if isinstance(raw, str) and len(raw) > SHOWN_TEXT:
         return f"<{len(raw):,} characters>"
     if isinstance(raw, list):

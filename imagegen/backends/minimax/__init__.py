@@ -124,6 +124,7 @@ class MiniMax(Backend):
             json=translation.body,
             account=self.name,
             paid=True,
+            pictures=True,
         )
         reply = yield from submit_once(call, provider=self.name, model=model)
         generation = self._read(reply, request, translation)
@@ -149,7 +150,7 @@ class MiniMax(Backend):
     def _read(self, reply: Reply, request: ImageRequest, translation: Translation) -> Generation:
         model, trace_id = translation.model, reply.headers.get("trace-id")
         try:
-            raw = codec.decode(reply.body)
+            raw = codec.decode(reply.body, pictures=reply.pictures)
             answer = codec.structure(raw, ImageReply)
         except MalformedReplyError as error:
             raise without_words(
@@ -273,8 +274,6 @@ def _delivered(
 
 
 def _image(item: object, blank: GeneratedImage, now: datetime) -> GeneratedImage | None:
-    if not isinstance(item, str):
-        return None
     if is_url(item):
         return evolve(blank, url=item, expires_at=_expiry(item, now))
     return inline_image(item, blank)

@@ -180,6 +180,7 @@ class WaveSpeed(Backend):
             json=translation.body,
             account=self.name,
             paid=True,
+            pictures=True,
         )
         reply = yield from submit_once(call, **context)
         try:
@@ -241,7 +242,7 @@ class WaveSpeed(Backend):
         if not job.id.strip("."):
             raise InvalidRequestError(f"{job.id!r} is no id of a prediction")
         url = f"{self.host}/api/v3/predictions/{quote(job.id, safe='')}/result"
-        call = Call("GET", url, account=self.name, timeout=POLL_TIMEOUT)
+        call = Call("GET", url, account=self.name, timeout=POLL_TIMEOUT, pictures=True)
         patience = _Patience(self.poll_failures)
         while True:
             try:

@@ -194,7 +194,7 @@ def _words(envelope: Envelope, reply: Reply) -> str:
 
 def _read(reply: Reply) -> tuple[Envelope | None, Prediction | None, Any]:
     try:
-        raw = codec.decode(reply.body)
+        raw = codec.decode(reply.body, pictures=reply.pictures)
         envelope = codec.structure(raw, Envelope)
     except MalformedReplyError:
         return None, _visible(reply), None
@@ -320,8 +320,6 @@ def _image(output: object, blank: GeneratedImage) -> GeneratedImage | None:
     """Read one output: a URL, naked base64, or on some models an object that holds the URL."""
     if isinstance(output, dict):
         output = output.get("url")
-    if not isinstance(output, str) or not output:
-        return None
     if is_url(output):
         return evolve(blank, url=output)
     return inline_image(output, evolve(blank, expires_at=None))
