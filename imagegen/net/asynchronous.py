@@ -10,7 +10,7 @@ from typing import Any
 from imagegen.net.async_stream import AsyncStream
 from imagegen.net.engine import Engine
 from imagegen.net.messages import Request, Response, joined
-from imagegen.net.resolver import UnresolvedError, looked_up, shares
+from imagegen.net.resolver import UnresolvedError, looked_up, shares, written_out
 from imagegen.net.routes import LONGEST_CONNECT, Route, Routes
 from imagegen.net.shelf import Shelf
 
@@ -48,11 +48,12 @@ class AsyncBackend:
         raise (kind or self._core.ConnectError)(str(failure)) from failure
 
     async def _found(self, host: str, port: int, end: float) -> list[str]:
-        found = looked_up(host, port, public=self._public)
-        if found.done():
-            return found.result()
-        async with asyncio.timeout(end - time.monotonic()):
-            return await asyncio.wrap_future(found)
+        found = written_out(host, public=self._public)
+        if found is None:
+            async with asyncio.timeout(end - time.monotonic()):
+                coming = looked_up(host, port, public=self._public)
+                found = await asyncio.wrap_future(coming)
+        return found
 
 
 async def connected(core: Any, address: str, port: int, seconds: float) -> AsyncStream:

@@ -10,7 +10,7 @@ from typing import Any
 from imagegen.net.blocking_stream import BlockingStream, end_of
 from imagegen.net.engine import Engine
 from imagegen.net.messages import Request, Response, joined
-from imagegen.net.resolver import UnresolvedError, looked_up, shares
+from imagegen.net.resolver import UnresolvedError, looked_up, shares, written_out
 from imagegen.net.routes import LONGEST_CONNECT, Route, Routes
 from imagegen.net.shelf import Shelf
 
@@ -48,7 +48,10 @@ class Backend:
         raise (kind or self._core.ConnectError)(str(failure)) from failure
 
     def _found(self, host: str, port: int, end: float) -> list[str]:
-        return looked_up(host, port, public=self._public).result(end - time.monotonic())
+        found = written_out(host, public=self._public)
+        if found is None:
+            found = looked_up(host, port, public=self._public).result(end - time.monotonic())
+        return found
 
 
 def connected(address: str, port: int, seconds: float) -> socket.socket:

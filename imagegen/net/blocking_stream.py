@@ -69,17 +69,25 @@ class BlockingStream:
             # A server may answer, and close, before it has read everything; so httpcore has it.
             with suppress(self._core.WriteError):
                 self._send(end)
-        with self._mapped(self._core.ReadTimeout, self._core.ReadError):
+        try:
             _hurry(self._sock, end)
             received: bytes = self._sock.recv(max_bytes)
-            return received
+        except TimeoutError as error:
+            raise self._core.ReadTimeout(str(error)) from error
+        except OSError as error:
+            raise self._core.ReadError(str(error)) from error
+        return received
 
     def _send(self, end: float) -> None:
         left, self._unsent = memoryview(self._unsent), b""
-        with self._mapped(self._core.WriteTimeout, self._core.WriteError):
+        try:
             while left:
                 _hurry(self._sock, end)
                 left = left[self._sock.send(left) :]
+        except TimeoutError as error:
+            raise self._core.WriteTimeout(str(error)) from error
+        except OSError as error:
+            raise self._core.WriteError(str(error)) from error
 
     def start_tls(
         self,
@@ -88,19 +96,26 @@ class BlockingStream:
         timeout: float | None = None,
     ) -> BlockingStream:
         """Shake hands; the connection is closed if that fails."""
-        end = end_of(timeout)
         try:
-            with self._mapped(self._core.ConnectTimeout, self._core.ConnectError):
-                _hurry(self._sock, end)
-                secure: Any
-                if isinstance(self._sock, ssl.SSLSocket):
-                    secure = _TLSWithinTLS(self._sock, ssl_context, server_hostname, end)
-                else:
-                    secure = ssl_context.wrap_socket(self._sock, server_hostname=server_hostname)
+            return BlockingStream(self._core, self._secured(ssl_context, server_hostname, timeout))
+        except TimeoutError as error:
+            self.close()
+            raise self._core.ConnectTimeout(str(error)) from error
+        except OSError as error:
+            self.close()
+            raise self._core.ConnectError(str(error)) from error
         except BaseException:
             self.close()
             raise
-        return BlockingStream(self._core, secure)
+
+    def _secured(
+        self, context: ssl.SSLContext, hostname: str | None, timeout: float | None
+    ) -> ssl.SSLSocket | _TLSWithinTLS:
+        end = end_of(timeout)
+        _hurry(self._sock, end)
+        if isinstance(self._sock, ssl.SSLSocket):
+            return _TLSWithinTLS(self._sock, context, hostname, end)
+        return context.wrap_socket(self._sock, server_hostname=hostname)
 
     def close(self) -> None:
         """Close the connection."""
@@ -124,15 +139,6 @@ class BlockingStream:
         except OSError:
             return True
         return True
-
-    @contextmanager
-    def _mapped(self, late: type[Exception], failed: type[Exception]) -> Generator[None]:
-        try:
-            yield
-        except TimeoutError as error:
-            raise late(str(error)) from error
-        except OSError as error:
-            raise failed(str(error)) from error
 
 
 def _outermost(sock: Any) -> socket.socket:

@@ -21,25 +21,31 @@ class UnresolvedError(Exception):
     """A name does not resolve, or to an address that may not be connected to."""
 
 
+def written_out(host: str, *, public: bool) -> list[str] | None:
+    """The address that *host* is, if it is none that needs to be looked up.
+
+    Raises:
+        UnresolvedError: a *public* one is asked for, and it is not.
+    """
+    return _judged(host, [host], public=public) if _is_address(host) else None
+
+
 def looked_up(host: str, port: int, *, public: bool) -> Future[list[str]]:
     """Look *host* up; the Future brings addresses that may be connected to, best first.
 
     It raises UnresolvedError if the name does not resolve, or if *public* ones are asked
-    for and one of them is not. An address written as such needs no thread.
+    for and one of them is not.
     """
     found: Future[list[str]] = Future()
     found.set_running_or_notify_cancel()  # from here on, a waiter that gives up changes nothing
 
-    def look_up(addresses: Callable[[], list[str]]) -> None:
+    def look_up() -> None:
         try:
-            found.set_result(_judged(host, addresses(), public=public))
+            found.set_result(_judged(host, _addresses(host, port), public=public))
         except Exception as error:  # noqa: BLE001 - raised where it is waited for
             found.set_exception(error)
 
-    if _is_address(host):
-        look_up(lambda: [host])
-    else:
-        _start(lambda: look_up(lambda: _addresses(host, port)), host)
+    _start(look_up, host)
     return found
 
 
