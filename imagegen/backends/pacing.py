@@ -204,14 +204,14 @@ class Asking:
         self._retry_after = retry_after or 0.0
         self._going = None
 
-    def goes_on(self) -> None:
-        """Note that the job goes on."""
-        self._going, self._failing = self._age, None
+    def goes_on(self, old: float = 0.0) -> None:
+        """Note that the job went on *old* seconds ago."""
+        self._going, self._failing = max(self._age - old, self._going or 0.0), None
 
-    def ended(self) -> None:
-        """Note that the job has ended, well or not: a failure too is to be told soon."""
+    def ended(self, old: float = 0.0) -> None:
+        """Note that it had ended *old* seconds ago, well or not: a failure is to be told soon."""
         if self._learn and self._going is not None:
-            self._pace.ended(self._going, self._age)
+            self._pace.ended(self._going, self._age - old)
 
 
 def _planned(seen: Sequence[float], bounds: Bounds) -> array[float]:

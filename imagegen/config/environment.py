@@ -84,7 +84,7 @@ def completed(backend: Backend, environ: Mapping[str, str] = os.environ) -> Back
         if getattr(backend, name) is None and variable in environ
     }
     try:
-        return attrs.evolve(backend, **missing)
+        return attrs.evolve(backend, **missing) if missing else backend
     except ConfigurationError as error:
         del environ, missing  # a traceback may show locals
         raise error.with_traceback(None) from None

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from attrs import Attribute, Factory, define, evolve, field, frozen
+from attrs import Attribute, Factory, evolve, field, frozen
 
 from imagegen.backends.base import (
     Backend,
@@ -32,40 +32,23 @@ from imagegen.backends.wavespeed.catalogue import (
     members,
 )
 from imagegen.backends.wavespeed.lookup import found
-from imagegen.backends.wavespeed.predictions import Prediction, outcome, polled, submitted
+from imagegen.backends.wavespeed.polling import Polls
+from imagegen.backends.wavespeed.predictions import Prediction, outcome, submitted
 from imagegen.backends.wavespeed.prices import current
+from imagegen.backends.wavespeed.sweeps import Sweeps
 from imagegen.backends.wavespeed.translation import full_model_id, translate
 from imagegen.errors import (
-    BackendError,
     ConfigurationError,
-    DeadlineExceededError,
     InvalidRequestError,
-    JobFailedError,
-    MalformedReplyError,
-    ProviderUnavailableError,
-    RateLimitError,
-    TransportError,
 )
-from imagegen.events import Polled
-from imagegen.flow import Call, Flow, Pause
+from imagegen.flow import Call, Flow
 from imagegen.pricing import Price, list_price
-from imagegen.redaction import brief, shown
+from imagegen.redaction import brief
 from imagegen.request import ImageRequest
 from imagegen.result import Generation, Job
 
 HOST = "https://api.wavespeed.ai"
 POLL_TIMEOUT = 30.0
-NOT_FOUND = 3
-"""Polls in a row that may find no such prediction: a new one may not be known everywhere yet."""
-
-_PASSING = (
-    JobFailedError,
-    MalformedReplyError,
-    ProviderUnavailableError,
-    RateLimitError,
-    TransportError,
-)
-"""What a poll may meet while the prediction goes on."""
 
 
 def _within(low: float, high: float) -> Callable[[object, Attribute[Any], Any], None]:
@@ -83,24 +66,6 @@ def _yes_or_no(_: object, attribute: Attribute[Any], value: Any) -> None:
         raise ConfigurationError(
             f"{attribute.name} must be True or False, not {brief(value)}", field=attribute.name
         )
-
-
-@define
-class _Patience:
-    """How many polls in a row may fail, and what was wrong with the last."""
-
-    most: int
-    failures: int = 0
-    trouble: str = ""
-
-    def failed(self, error: BackendError) -> None:
-        """Count *error*, and raise it if that is one too many."""
-        self.failures, self.trouble = self.failures + 1, error.message
-        if self.failures > (NOT_FOUND if error.status == 404 else self.most):
-            raise error
-
-    def answered(self) -> None:
-        self.failures, self.trouble = 0, ""
 
 
 @frozen(kw_only=True)
@@ -121,6 +86,7 @@ class WaveSpeed(Backend):
         average_poll: over the life of a prediction, learned polls are no more than one in so many
             seconds. `first_poll` goes before these two where it is less.
         poll_failures: how many polls in a row may fail before the error is raised with its job.
+        poll_together: ask for many predictions with one request where many are waited for.
     """
 
     name: ClassVar[str] = "wavespeed"
@@ -140,12 +106,14 @@ class WaveSpeed(Backend):
     shortest_poll: float = field(default=0.5, validator=_within(0.01, 3600))
     average_poll: float = field(default=1.0, validator=_within(0.01, 3600))
     poll_failures: int = field(default=60, validator=_within(0, 1000))
+    poll_together: bool = field(default=True, validator=_yes_or_no)
     _paces: Paces = field(
         default=Factory(lambda self: Paces(self._new_pace), takes_self=True),
         init=False,
         eq=False,
         repr=False,
     )
+    _sweeps: Sweeps = field(factory=Sweeps, init=False, eq=False, repr=False)
 
     def images_per_call(self, model: str, request: ImageRequest) -> int:
         """As the model's `num_images` says; one for models that lack it or are not listed."""
@@ -197,7 +165,7 @@ class WaveSpeed(Backend):
             notices=translation.notices,
         )
         with attached(job):
-            return evolve(job, settled=self._outcome(prediction, job, raw))
+            return evolve(job, settled=self._outcome(prediction, raw, job))
 
     def settle(self, job: Job, age: float = 0.0) -> Flow[Generation]:
         """Poll *job*, accepted *age* seconds ago, until it ends.
@@ -207,9 +175,15 @@ class WaveSpeed(Backend):
                 WaveSpeedAI ended it.
             MalformedReplyError, RateLimitError, TransportError: too many polls failed in a row.
         """
-        with attached(job):
-            asking = Asking(self._paces.of(job.model), age, learn=self.learn_polls)
-            return (yield from self._poll(job, asking))
+        if not job.id.strip("."):
+            raise InvalidRequestError(f"{job.id!r} is no id of a prediction", job=job)
+        url = f"{self.host}/api/v3/predictions/{quote(job.id, safe='')}/result"
+        call = Call("GET", url, account=self.name, timeout=POLL_TIMEOUT, pictures=True)
+        asking = Asking(self._paces.of(job.model), age, learn=self.learn_polls)
+        sharing = self._sweeps.seat(job, self.host, shared=self.poll_together)
+        with attached(job), sharing as seat:
+            polls = Polls(job, call, asking, seat, self.poll_failures)
+            return (yield from polls.until(lambda told: self._outcome(*told, job)))
 
     def recall(self, model: str, durations: Sequence[tuple[float, float]]) -> None:
         """Know *durations* of *model*, unless its own jobs have taught something already."""
@@ -238,35 +212,6 @@ class WaveSpeed(Backend):
         """Read the model listing, then ask for each of *models*: the answer wins."""
         return (yield from current(self.host, self.name, models))
 
-    def _poll(self, job: Job, asking: Asking) -> Flow[Generation]:
-        if not job.id.strip("."):
-            raise InvalidRequestError(f"{job.id!r} is no id of a prediction")
-        url = f"{self.host}/api/v3/predictions/{quote(job.id, safe='')}/result"
-        call = Call("GET", url, account=self.name, timeout=POLL_TIMEOUT, pictures=True)
-        patience = _Patience(self.poll_failures)
-        while True:
-            try:
-                asking.waited((yield Pause(asking.wait())))
-                prediction, raw = polled((yield call), job.id)
-            except DeadlineExceededError as error:
-                if patience.trouble:
-                    error.add_note(f"the last poll failed: {patience.trouble}")
-                raise
-            except _PASSING as error:
-                patience.failed(error)
-                asking.failed(error.retry_after)
-                yield Polled(job, "no answer")
-                continue
-            patience.answered()
-            yield Polled(job, shown(prediction.state, 40))
-            if prediction.is_over:
-                asking.ended()
-            else:
-                asking.goes_on()
-            generation = self._outcome(prediction, job, raw)
-            if generation:
-                return generation
-
     def _new_pace(self) -> Pace:
         """Whoever asks for a faster first poll asks for faster ones after it."""
         first, slowest = self.first_poll, self.slowest_poll
@@ -279,7 +224,7 @@ class WaveSpeed(Backend):
             ),
         )
 
-    def _outcome(self, prediction: Prediction, job: Job, raw: object) -> Generation | None:
+    def _outcome(self, prediction: Prediction, raw: object, job: Job) -> Generation | None:
         if not prediction.is_over:
             return None
         return outcome(prediction, job, self.price(job.model, job.request), raw)

@@ -152,8 +152,8 @@ def _calls(host: str, account: str, model: str, since: datetime, until: datetime
     query = {
         "page_size": PAGE_SIZE,
         "model": model,
-        "created_after": _rfc3339(since),
-        "created_before": _rfc3339(until),
+        "created_after": rfc3339(since),
+        "created_before": rfc3339(until),
         "include_inputs": True,
     }
     url = f"{host}/api/v3/predictions"
@@ -162,7 +162,8 @@ def _calls(host: str, account: str, model: str, since: datetime, until: datetime
         yield Call("POST", url, json=asked, account=account, timeout=LIST_TIMEOUT)
 
 
-def _rfc3339(moment: datetime) -> str:
+def rfc3339(moment: datetime) -> str:
+    """Write *moment*, which is in UTC, as the list wants it."""
     return moment.isoformat().replace("+00:00", "Z")
 
 
@@ -215,6 +216,22 @@ def _page(call: Call, since: datetime) -> Flow[_Page]:
 
 
 def _read(reply: Reply, since: datetime) -> _Page:
+    data = listed(reply)
+    if since < reply.received_at - KEPT:
+        raise _unclear(f"begins {KEPT.days} days ago, not at {rfc3339(since)}")
+    try:
+        return codec.structure(data, _Page)
+    except MalformedReplyError as error:
+        raise _unclear(f"cannot be read: {error.message}") from None
+
+
+def listed(reply: Reply) -> Any:
+    """Take what the list tells from its envelope.
+
+    Raises:
+        MalformedReplyError: it came without success.
+        ImageGenError: WaveSpeedAI refused to list.
+    """
     try:
         envelope = codec.structure(codec.decode(reply.body), Envelope)
     except MalformedReplyError as error:
@@ -225,12 +242,7 @@ def _read(reply: Reply, since: datetime) -> _Page:
     if reply.status != 200 or envelope.code != 200:
         words = envelope.words or "no reason given"
         raise _unclear(f"came with HTTP {reply.status} and no success: {words}")
-    if since < reply.received_at - KEPT:
-        raise _unclear(f"begins {KEPT.days} days ago, not at {_rfc3339(since)}")
-    try:
-        return codec.structure(envelope.data, _Page)
-    except MalformedReplyError as error:
-        raise _unclear(f"cannot be read: {error.message}") from None
+    return envelope.data
 
 
 def _unclear(what: str) -> MalformedReplyError:

@@ -1,0 +1,374 @@
+"""Asking for many predictions with one request: a page of the list in place of a poll for each.
+
+Nothing here runs by itself. A flow whose poll is due looks whether somebody else's page told of
+its prediction, waits for a page that is under way, or asks for one on behalf of those that are due
+about now and were created about then. In any doubt it polls alone: the list saves requests, and
+decides nothing that a poll would decide otherwise.
+
+Wire facts: WaveSpeedAI's API documentation of predictions and its official clients (read
+2026-11-20). How soon the list knows of a change is not documented.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import deque
+from collections.abc import Collection, Generator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import accumulate, count
+from math import inf
+from operator import attrgetter
+from threading import Lock
+from typing import Any
+
+from attrs import define, field
+
+from imagegen.backends.wavespeed.lookup import KEPT, PAGE_SIZE
+from imagegen.backends.wavespeed.pages import (
+    MARGIN,
+    News,
+    Told,
+    created,
+    id_of,
+    items_of,
+    page,
+    told,
+)
+from imagegen.backends.wavespeed.predictions import Prediction, polled
+from imagegen.errors import BackendError, ImageGenError, TransportError
+from imagegen.flow import Call, Flow, awaited
+from imagegen.result import Job
+
+SLACK = 0.75
+"""Seconds: who is due so soon shares the page, and takes news so old that it is going on."""
+OTHERS = 3
+"""Predictions due beside one's own that make a page worth asking for."""
+ROOM = int(PAGE_SIZE * 0.9)
+"""What is planned for a page; the rest is for what was not foreseen."""
+LEAST_SHARE = 0.05
+"""Of a page, what must be ours: below, the list is too full of others to be of use."""
+SHORTEST_REST, LONGEST_REST = 30.0, 600.0
+"""Seconds of polling alone after the list failed, doubled each time until it is of use again."""
+SELDOM = 16
+"""Pages to one whose leader, though told that it is going on, polls too: fewer until they agree."""
+WRONG = 3
+"""Such polls in a row that find an ended prediction: the list is out of date."""
+TRUST = 40
+"""Seconds, or up to twice as many, that a prediction goes on by the word of the list alone."""
+YEARS = range(2020, 2100)
+
+
+@define(eq=False)
+class Seat:
+    """The place of one waiting prediction among the others.
+
+    Attributes:
+        key: when it was created, and a number that makes it unique; None: it shares nothing.
+    """
+
+    _sweeps: Sweeps
+    id: str
+    n: int
+    key: tuple[datetime, int] | None
+    due: float = inf
+    told: Told | None = None
+    sweep: _Sweep | None = None
+    span: timedelta | None = None
+    old: float = 0.0
+    since: float = inf
+    alone: int = 0
+    missed: int = 0
+    checking: bool = False
+
+    def wait(self, seconds: float) -> float:
+        """The wait until the next poll, *seconds* after the last answer is from.
+
+        Those who had it from one page are due at one moment again.
+        """
+        left, self.old = max(seconds - self.old, seconds / 2), 0.0
+        self.due = self._sweeps.moment + left
+        return left
+
+    def asked(self, call: Call, moment: float) -> Flow[News]:
+        """Learn how the prediction is doing: from the list, or with *call*, its own poll.
+
+        Args:
+            call: the poll.
+            moment: now, as the pause before it told.
+
+        Raises:
+            ImageGenError: the poll failed; the list's failures raise nothing.
+        """
+        self.due, self.checking, news = inf, False, None
+        if self.key:
+            news = yield from self._sweeps.news(self, moment)
+        if news is None:
+            self.old = 0.0
+            news = polled((yield call), self.id)
+            self._sweeps.polled(self, news[0])
+        return news
+
+    def is_due(self, moment: float) -> bool:
+        """Tell whether a page would be welcome at that moment."""
+        return self.due <= moment and self.sweep is None and not self.alone
+
+    def trusts(self, moment: float) -> bool:
+        """Tell whether the list may still say that it is going on; they do not all ask at once."""
+        return self.key is not None and moment - self.since < TRUST + self.key[1] % TRUST
+
+
+@define(eq=False)
+class _Sweep:
+    """One page that is asked for, on behalf of *seats*, in the order of their creation."""
+
+    moment: float
+    seats: list[Seat]
+    call: Call
+    check: bool
+    over: Future[None] = field(factory=Future[None])
+
+    def __attrs_post_init__(self) -> None:
+        self.over.set_running_or_notify_cancel()  # no follower can cancel it for the others
+        for seat in self.seats:
+            seat.sweep = seat.sweep or self
+
+    def end(self) -> None:
+        """Let those go on who wait for it."""
+        for seat in self.seats:
+            if seat.sweep is self:
+                seat.sweep = None
+        self.over.set_result(None)
+
+
+class Sweeps:
+    """The predictions of one account that are waited for. Safe to share between threads."""
+
+    def __init__(self) -> None:
+        self.moment = -inf
+        self._lock = Lock()
+        self._numbers = count()
+        self._order: list[Seat] = []
+        self._known: dict[str, Seat] = {}
+        self._left: deque[Seat] = deque()
+        self._share = 1.0
+        self._until, self._rest = -inf, SHORTEST_REST
+        self._seldom, self._since_check, self._wrong = 1, 0, 0
+
+    def __reduce__(self) -> tuple[type[Sweeps], tuple[()]]:
+        """A copy of a backend begins with nobody who waits."""
+        return Sweeps, ()
+
+    @contextmanager
+    def seat(self, job: Job, host: str, *, shared: bool) -> Generator[Seat]:
+        """Take a place for *job* as long as it is waited for; one that is not *shared* polls alone.
+
+        So do jobs that ask for base64, which the list may hold, and those without a time.
+        """
+        moment = _created(job) if shared else None
+        key = (moment, next(self._numbers)) if moment else None
+        seat = Seat(self, job.id, job.request.n, key)
+        try:
+            self._join(seat, host, job.provider)
+            yield seat
+        finally:
+            self._leave(seat)
+
+    def _join(self, seat: Seat, host: str, account: str) -> None:
+        with self._lock:
+            self._tidy()
+            self._host, self._account = host, account
+            if seat.key and self._known.setdefault(seat.id, seat) is seat:
+                insort(self._order, seat, key=_key)
+            else:  # somebody waits for it already
+                seat.key = None
+
+    def _leave(self, seat: Seat) -> None:
+        # Without waiting: the garbage collector may close a flow, and so come here, at any line,
+        # even of this thread while it holds the lock. Whoever has it next tidies up.
+        seat.told, seat.sweep, seat.due = None, None, inf
+        if seat.key is None:
+            return
+        self._left.append(seat)
+        if self._lock.acquire(blocking=False):
+            try:
+                self._tidy()
+            finally:
+                self._lock.release()
+
+    def _tidy(self) -> None:
+        while self._left:
+            seat = self._left.popleft()
+            place = bisect_left(self._order, _key(seat), key=_key)
+            if self._order[place : place + 1] == [seat]:  # Ctrl-C may have come before it was in
+                del self._order[place]
+            if self._known.get(seat.id) is seat:
+                del self._known[seat.id]
+
+    def news(self, seat: Seat, moment: float) -> Flow[News | None]:
+        """What a page tells of *seat*; None if it has to poll."""
+        for _ in range(2):
+            step = self._next(seat, moment)
+            if isinstance(step, _Sweep):
+                yield from self._led(step)
+                return self._believed(seat, check=step.check)
+            if step is None:
+                return self._believed(seat)
+            yield from awaited(step)
+        return self._believed(seat)
+
+    def _next(self, seat: Seat, moment: float) -> Future[None] | _Sweep | None:
+        """What to wait for: somebody's page, or one's own; None: there are news, or no page."""
+        with self._lock:
+            self._tidy()
+            self.moment = max(self.moment, moment)
+            trusting = seat.trusts(moment)
+            last = seat.told
+            if last and (not last.going or (trusting and moment - last.moment <= SLACK)):
+                seat.old = max(moment - last.moment, 0.0)
+                return None
+            seat.told = None
+            if seat.alone or moment < self._until or not trusting:
+                seat.alone = max(seat.alone - 1, 0)
+                return None
+            sweep = seat.sweep
+            if sweep and moment - sweep.moment <= SLACK:
+                return sweep.over
+            seats = self._window(seat, moment + SLACK)
+            return self._sweep(seats, moment) if seats else None
+
+    def _window(self, seat: Seat, until: float) -> list[Seat]:
+        """Those around *seat*, as many as a page holds, of whom the most are due; none if few."""
+        room = ROOM if seat.span else int(ROOM * self._share)
+        mine = bisect_left(self._order, _key(seat), key=_key)
+        near = self._order[max(mine - room + 1, 0) : mine + room]
+        mine = min(mine, room - 1)
+        due = [each is seat or each.is_due(until) for each in near]
+        before = [0, *accumulate(due)]
+        best = 0, 0, 0
+        for start in range(mine + 1):
+            end = min(start + room, len(near))
+            if seat.span:
+                latest = _key(near[start])[0] + seat.span, inf
+                end = bisect_left(near, latest, start, end, key=_key)
+            if end > mine:
+                best = max(best, (before[end] - before[start], start, end))
+        number, start, end = best
+        if number <= OTHERS:
+            return []
+        wanted = [index for index in range(start, end) if due[index]]
+        return near[wanted[0] : wanted[-1] + 1]
+
+    def _sweep(self, seats: list[Seat], moment: float) -> _Sweep:
+        first, last = _key(seats[0])[0], _key(seats[-1])[0]
+        self._since_check += 1
+        check = self._since_check >= self._seldom
+        if check:
+            self._since_check = 0
+        call = page(self._host, self._account, first, last)
+        return _Sweep(moment, seats, call, check)
+
+    def _led(self, sweep: _Sweep) -> Flow[None]:
+        """Ask for the page, and hand round what it tells; whatever happens, nobody waits on."""
+        try:
+            items = yield from self._items(sweep.call)
+            if items is not None:
+                self._hand_round(sweep, items)
+        finally:
+            sweep.end()
+
+    def _items(self, call: Call) -> Flow[list[Any] | None]:
+        """What is listed; None where that cannot be told.
+
+        Raises:
+            ConfigurationError, DeadlineExceededError: nothing was sent, as a poll would not be.
+        """
+        try:
+            reply = yield call
+        except TransportError:
+            self._rest_now()
+            return None
+        try:
+            return items_of(reply)
+        except ImageGenError as error:
+            wanted = error.retry_after if isinstance(error, BackendError) else None
+            self._rest_now(wanted or 0.0)
+            return None
+
+    def _hand_round(self, sweep: _Sweep, items: list[Any]) -> None:
+        found, ended = set[Seat](), False
+        for item in items:
+            seat = self._known.get(id_of(item))
+            if seat:
+                clear = seat not in found  # what is told of twice is not
+                news = told(item, seat.n, sweep.moment) if clear else Told(sweep.moment)
+                ended |= news.news is not None and not news.going
+                seat.told = news
+                found.add(seat)
+        with self._lock:
+            if ended:  # it is of use
+                self._rest, self._wrong = SHORTEST_REST, 0
+            self._learn(sweep, items, found)
+
+    def _learn(self, sweep: _Sweep, items: list[Any], found: Collection[Seat]) -> None:
+        """Learn how much a page holds, how much of it is ours, and whom it does not show."""
+        whole = len(items) < PAGE_SIZE
+        oldest = None if whole else created(items[-1])
+        first, last = _key(sweep.seats[0])[0], _key(sweep.seats[-1])[0]
+        shown = last - (oldest or first)
+        if len(items) > 1 and shown > MARGIN:
+            span = min(shown / len(items) * ROOM, KEPT)
+            for seat in (*found, *sweep.seats):
+                seat.span = span
+        for seat in found:
+            seat.missed = seat.alone = 0
+        for seat in sweep.seats:
+            if seat not in found and (oldest is None or _key(seat)[0] > oldest):
+                seat.missed = min(seat.missed + 1, 6)
+                seat.alone = 2**seat.missed
+        self._share += (len(found) / max(len(items), 1) - self._share) / 4
+        if self._share < LEAST_SHARE:
+            self._share = 2 * LEAST_SHARE
+            self._rest_now()
+
+    def _rest_now(self, least: float = 0.0) -> None:
+        """Let everybody poll alone for a while; pages that fail together count once."""
+        if self.moment >= self._until:
+            self._until = self.moment + min(max(self._rest, least), LONGEST_REST)
+            self._rest = min(self._rest * 2, LONGEST_REST)
+
+    def _believed(self, seat: Seat, *, check: bool = False) -> News | None:
+        last, seat.told = seat.told, None
+        if last is None or last.news is None:
+            return None
+        seat.checking = check and last.going
+        if last.going and not check:
+            seat.since = min(seat.since, last.moment)
+        return None if seat.checking else last.news
+
+    def polled(self, seat: Seat, prediction: Prediction) -> None:
+        """Compare what a poll told with what the list had."""
+        seat.since = inf
+        if not seat.checking:
+            return
+        if not prediction.is_over:
+            self._seldom, self._wrong = min(self._seldom * 2, SELDOM), 0
+            return
+        self._seldom, self._wrong = 1, self._wrong + 1
+        if self._wrong >= WRONG:
+            self._wrong = 0
+            self._rest_now()
+
+
+def _created(job: Job) -> datetime | None:
+    """When *job* was created, by the provider's clock; None where it must be asked for alone."""
+    own = job.request.provider_options.get(job.provider, {})
+    base64 = job.request.output == "bytes" or own.get("enable_base64_output")
+    moment = job.created_at
+    if base64 or moment is None or moment.tzinfo is None or moment.year not in YEARS:
+        return None
+    return moment.astimezone(UTC)
+
+
+_key: attrgetter[tuple[datetime, int]] = attrgetter("key")
