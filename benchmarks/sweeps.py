@@ -1,10 +1,9 @@
 """What it takes to learn that a prediction has ended: polls for each, or pages of the list.
 
 So many predictions are in flight all the time, each for 33 seconds on average (lognormal). The
-flows are the library's own; time and WaveSpeedAI are made up: an answer takes 0.1 s, the list is
-exact. The waits are those of a client that knows about how long it takes: none at first, then one
-a second. The lag is from the end of a prediction to the moment its flow has the pictures; the
-processor time is that of the flows, in-process, without network.
+flows are the library's own, and so are their waits, which they learn; time and WaveSpeedAI are made
+up: an answer takes 0.1 s, the list is exact. The lag is from the end of a prediction to the moment
+its flow has the pictures; the processor time is that of the flows, in-process, without network.
 """
 
 import argparse
@@ -36,7 +35,6 @@ REQUEST = ImageRequest("a red fox in the snow")
 MEAN, SIGMA = 33.0, 0.3
 ROUND_TRIP = 0.1
 BEGIN = 3 * MEAN
-WAITS: dict[str, Any] = {"first_poll": 18.0, "poll_growth": 1.0, "slowest_poll": 1.0}
 
 
 @define
@@ -112,7 +110,7 @@ class Run:
         self.lags: list[float] = []
         self.processor = 0.0
         self.provider = Provider()
-        self._backend = WaveSpeed(api_key="made-up", **WAITS, poll_together=together)
+        self._backend = WaveSpeed(api_key="made-up", poll_together=together)
         self._rate, self._others = in_flight / MEAN, others
         self._end = BEGIN + seconds
         self._random = random.Random(1)  # noqa: S311 - a simulation, to be repeated

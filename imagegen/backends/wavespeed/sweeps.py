@@ -57,6 +57,9 @@ WRONG = 3
 """Such polls in a row that find an ended prediction: the list is out of date."""
 TRUST = 40
 """Seconds, or up to twice as many, that a prediction goes on by the word of the list alone."""
+CROWD, APART = 50, 1.4
+"""Where so many wait, nobody is asked for sooner than so many seconds after the last time: that
+is less than one request for each, and they are still found within a second."""
 YEARS = range(2020, 2100)
 
 
@@ -87,6 +90,8 @@ class Seat:
 
         Those who had it from one page are due at one moment again.
         """
+        if self.key and self._sweeps.is_crowded:
+            seconds = max(seconds, APART)
         left, self.old = max(seconds - self.old, seconds / 2), 0.0
         self.due = self._sweeps.moment + left
         return left
@@ -159,6 +164,11 @@ class Sweeps:
     def __reduce__(self) -> tuple[type[Sweeps], tuple[()]]:
         """A copy of a backend begins with nobody who waits."""
         return Sweeps, ()
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether so many wait that pages are shared by most of them."""
+        return len(self._order) >= CROWD
 
     @contextmanager
     def seat(self, job: Job, host: str, *, shared: bool) -> Generator[Seat]:
