@@ -1,4 +1,4 @@
-"""The project's chores: `nox -s tests lint types docs browser`."""
+"""The project's chores: `nox -s tests lint types docs browser`, and `nox -s benchmark`."""
 
 from pathlib import Path
 
@@ -58,3 +58,10 @@ def browser(session: nox.Session) -> None:
     axe = folder / "node_modules" / "axe-core" / "axe.min.js"
     required = {"IMAGEGEN_AXE": str(axe), "IMAGEGEN_BROWSER": "required"}
     session.run("pytest", "tests/browser", *session.posargs, env=required)
+
+
+@nox.session
+def benchmark(session: nox.Session) -> None:
+    """Measure everything beside other clients, and write docs/performance.md; about 12 minutes."""
+    install(session, "benchmark")
+    session.run("python", "-m", "benchmarks", *session.posargs)
