@@ -15,7 +15,7 @@ LEARNED, FIXED = "learned", "fixed 1 s"
 
 def polling(quick: bool) -> Figure:  # noqa: FBT001 - as `Part.measure`
     """Polls and lag of each policy, for each shape of latency."""
-    rows = schedules.rows(200) if quick else schedules.rows()
+    rows: Sequence[Mapping[str, Any]] = schedules.rows(200) if quick else schedules.rows()
     table: list[dict[str, Cell]] = [
         {
             "shape": row["shape"],
