@@ -116,10 +116,10 @@ def hugging_face(origin: str) -> Call:
     return lambda: client.text_to_image(PROMPT, model=MODEL)
 
 
-async def imagegen_async(origin: str) -> AsyncCall:
+async def imagegen_async(origin: str, http: str = "httpx") -> AsyncCall:
     """`AsyncClient.generate` at MiniMax."""
     imagegen: Any = import_module("imagegen")
-    client = imagegen.AsyncClient([imagegen.MiniMax(api_key=KEY, base_url=origin)])
+    client = imagegen.AsyncClient([imagegen.MiniMax(api_key=KEY, base_url=origin)], http=http)
     return lambda: client.generate(PROMPT)
 
 

@@ -20,8 +20,11 @@ def compared(generation: Generation) -> Generation:
     if announced:
         return generation
     pairs = enumerate(generation.images)
-    found = (_difference(generation.request, index, image) for index, image in pairs)
-    return evolve(generation, notices=(*generation.notices, *filter(None, found)))
+    found = [_difference(generation.request, index, image) for index, image in pairs]
+    differences = list(filter(None, found))
+    if not differences:
+        return generation
+    return evolve(generation, notices=(*generation.notices, *differences))
 
 
 def _difference(request: ImageRequest, index: int, image: GeneratedImage) -> Notice | None:
