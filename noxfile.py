@@ -1,4 +1,4 @@
-"""The project's chores: `nox -s tests lint types docs browser`, and `nox -s benchmark`."""
+"""The project's chores: `nox -s tests httpx2 lint types docs browser`, and `benchmark`."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import nox
 
 nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_existing_virtualenvs = True
-nox.options.sessions = ["tests", "lint", "types", "docs", "browser"]
+nox.options.sessions = ["tests", "httpx2", "lint", "types", "docs", "browser"]
 
 AXE = "axe-core@4.14.1"
 PROJECT = nox.project.load_toml("pyproject.toml")
@@ -24,6 +24,15 @@ def tests(session: nox.Session) -> None:
     install(session, "test")
     report = ("--cov", "--cov-report=term", "--ignore=tests/docs")
     session.run("pytest", "--numprocesses=auto", *report, *session.posargs)
+
+
+@nox.session
+def httpx2(session: nox.Session) -> None:
+    """Run the tests of the network, the drivers and money with httpx2 in httpx's place."""
+    install(session, "test")
+    chosen = ("tests/net", "tests/test_drivers.py", "tests/test_sockets.py", "tests/money")
+    workers = "--numprocesses=auto"
+    session.run("pytest", workers, *chosen, *session.posargs, env={"IMAGEGEN_HTTP": "httpx2"})
 
 
 @nox.session

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import httpx
+import httpx2
 import pytest
 
-from imagegen import AsyncClient, Client, GeneratedImage, Generation, ImageRequest, Job, Retries
+from imagegen import (
+    AsyncClient,
+    Client,
+    GeneratedImage,
+    Generation,
+    ImageRequest,
+    Job,
+    Retries,
+    net,
+)
 from imagegen.backends.base import Backend
 from imagegen.backends.minimax import MiniMax
 from imagegen.backends.wavespeed import WaveSpeed
@@ -45,6 +56,77 @@ class AsyncWatched(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
         return await self._within.handle_async_request(request)
+
+
+class Bridge(httpx2.BaseTransport):
+    """Lets httpx's transport stand for one of httpx2, so that both libraries' types are met."""
+
+    def __init__(self, within: httpx.BaseTransport) -> None:
+        self._within = within
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        with translated():
+            response = self._within.handle_request(to_httpx(request))
+        return from_httpx(response)
+
+
+class AsyncBridge(httpx2.AsyncBaseTransport):
+    """Bridge's twin."""
+
+    def __init__(self, within: httpx.AsyncBaseTransport) -> None:
+        self._within = within
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        with translated():
+            response = await self._within.handle_async_request(to_httpx(request))
+        return from_httpx(response)
+
+
+class BridgedStream(httpx2.SyncByteStream, httpx2.AsyncByteStream):
+    """A body of httpx as one of httpx2."""
+
+    def __init__(self, within: Any) -> None:
+        self._within = within
+
+    def __iter__(self) -> Iterator[bytes]:
+        with translated():
+            yield from self._within
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        with translated():
+            async for chunk in self._within:
+                yield chunk
+
+    def close(self) -> None:
+        self._within.close()
+
+    async def aclose(self) -> None:
+        await self._within.aclose()
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise the exceptions of httpx as those of httpx2."""
+    try:
+        yield
+    except httpx.RequestError as error:
+        raise getattr(httpx2, type(error).__name__)(str(error)) from error
+
+
+def to_httpx(request: httpx2.Request) -> httpx.Request:
+    return httpx.Request(
+        request.method,
+        str(request.url),
+        headers=request.headers.raw,
+        content=b"".join(cast("Iterator[bytes]", request.stream)) or None,
+        extensions=request.extensions,
+    )
+
+
+def from_httpx(response: httpx.Response) -> httpx2.Response:
+    return httpx2.Response(
+        response.status_code, headers=response.headers.raw, stream=BridgedStream(response.stream)
+    )
 
 
 class Desk:
@@ -198,6 +280,15 @@ def no_keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setenv(variable, str(tmp_path / "nowhere" / variable))
     monkeypatch.setenv("IMAGEGEN_LEDGER", "off")
     monkeypatch.delenv("IMAGEGEN_HIDE_PROMPTS", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def types_of_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With IMAGEGEN_HTTP=httpx2, httpx's transports are met through that library's types."""
+    if net.engine().name == "httpx2":
+        given, async_given = net.Given, net.AsyncGiven
+        monkeypatch.setattr(net, "Given", lambda within: given(Bridge(within)))
+        monkeypatch.setattr(net, "AsyncGiven", lambda within: async_given(AsyncBridge(within)))
 
 
 @pytest.fixture(params=["sync", "async"])

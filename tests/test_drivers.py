@@ -5,7 +5,7 @@ import json
 import threading
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Future
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import httpx
 import pytest
@@ -37,16 +37,42 @@ GET = Call("GET", f"{HOST}/v1/job", account="shop")
 JOB = Job(provider="shop", model="m", id="job-7", request=ImageRequest("a fox"))
 
 
+CORE = net.engine().core
+
+MOCKER = respx.mocks.DEFAULT_MOCKER
+
+if CORE.__name__ != "httpcore":
+    MOCKER = f"{CORE.__name__} of imagegen"
+
+    class OtherCoreMocker(respx.mocks.HTTPCoreMocker):
+        """Does to the engine's library of connections what respx does to httpcore."""
+
+        name = MOCKER
+        targets: ClassVar = [
+            target.replace("httpcore", CORE.__name__, 1)
+            for target in respx.mocks.HTTPCoreMocker.targets
+        ]
+
+        @classmethod
+        def from_sync_httpx_response(cls, httpx_response: Any, *_: Any, **__: Any) -> Any:
+            return CORE.Response(
+                status=httpx_response.status_code,
+                headers=httpx_response.headers.raw,
+                content=httpx_response.stream,
+                extensions=httpx_response.extensions,
+            )
+
+
 @pytest.fixture
 def web() -> Iterator[respx.MockRouter]:
-    with respx.mock(assert_all_called=True, assert_all_mocked=True) as router:
+    with respx.mock(assert_all_called=True, assert_all_mocked=True, using=MOCKER) as router:
         yield router
 
 
 @pytest.fixture
 def silent() -> Iterator[respx.MockRouter]:
     """A web that nobody may ask anything."""
-    with respx.mock(assert_all_mocked=True) as router:
+    with respx.mock(assert_all_mocked=True, using=MOCKER) as router:
         yield router
     assert not router.calls
 

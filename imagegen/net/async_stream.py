@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import ssl
 from contextlib import suppress
 from typing import Any
@@ -47,6 +48,7 @@ class AsyncStream(asyncio.Protocol):
         """Asyncio's: the other end sends no more."""
         self._ended = True
         _wake(self._reading)
+        _wake(self._writing)  # asyncio closes now: what is unsent stays so
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Asyncio's: it is over, for the reason *exc* or none."""
@@ -101,7 +103,8 @@ class AsyncStream(asyncio.Protocol):
 
     async def aclose(self) -> None:
         """Close the connection at once; everything was read, so there is no need to be polite."""
-        self._transport.abort()
+        if not self._loop.is_closed():  # which closes nothing any more
+            self._transport.abort()
 
     async def start_tls(
         self,
@@ -110,27 +113,43 @@ class AsyncStream(asyncio.Protocol):
         timeout: float | None = None,
     ) -> AsyncStream:
         """Shake hands; the connection is closed if that fails."""
+        if self._unread or self._ended:  # what came is of anybody, and would pass for secured
+            self._transport.abort()
+            raise self._core.ConnectError("the other end spoke, or left, before it was to")
         try:
-            self._transport = await self._loop.start_tls(
+            secured = await self._loop.start_tls(
                 self._transport,
                 self,
                 ssl_context,
                 server_hostname=server_hostname,
                 ssl_handshake_timeout=LONGEST_CONNECT if timeout is None else timeout,
             )
-        except OSError as error:
+        except Exception as error:  # within TLS, some asyncios raise others than OSError
             self._transport.abort()
             raise self._core.ConnectError(str(error)) from error
         except BaseException:
             self._transport.abort()
             raise
+        if secured is None:  # as asyncio says that the connection was lost meanwhile
+            raise self._core.ConnectError("the other end left during the TLS handshake")
+        self._transport = secured
         return self
 
     def get_extra_info(self, info: str) -> Any:
         """What httpcore asks: whether there is something to read, and how TLS was agreed on."""
         if info == "is_readable":  # nothing is to be read between two requests but the end
-            return self._ended or bool(self._unread)
+            return self._ended or bool(self._unread) or _has_come(self._transport)
         return self._transport.get_extra_info(info)
+
+
+def _has_come(transport: Any) -> bool:
+    """Tell whether the system has something that the event loop has not been told of yet."""
+    sock = transport.get_extra_info("socket")
+    if not hasattr(select, "poll"):
+        return bool(select.select([sock], [], [], 0)[0])
+    poll = select.poll()  # `select` knows no file number above 1023
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _wake(waiting: asyncio.Future[None] | None) -> None:

@@ -98,10 +98,7 @@ class AsyncTransport:
         return connection
 
     async def _give_back(self, request: Request, route: Route, connection: Any) -> None:
-        if request.fresh or not connection.is_idle():
-            await connection.aclose()
-            return
-        for one in self._shelf.put(route, connection):
+        for one in [connection] if request.fresh else self._shelf.put(route, connection):
             await one.aclose()
 
     async def close(self) -> None:

@@ -101,10 +101,7 @@ class Transport:
         return connection
 
     def _give_back(self, request: Request, route: Route, connection: Any) -> None:
-        if request.fresh or not connection.is_idle():
-            connection.close()
-            return
-        for one in self._shelf.put(route, connection):
+        for one in [connection] if request.fresh else self._shelf.put(route, connection):
             one.close()
 
     def close(self) -> None:

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 SENT_TOGETHER = 65_536
 """Bytes of a request that may wait for the rest of it: head and body leave in one piece."""
-_TLS_RECORD = 16_384
+_RECEIVED_TOGETHER = 65_536
 
 _end: ContextVar[float] = ContextVar("end", default=math.inf)
 
@@ -96,8 +96,9 @@ class BlockingStream:
         timeout: float | None = None,
     ) -> BlockingStream:
         """Shake hands; the connection is closed if that fails."""
+        end = end_of(timeout)
         try:
-            return BlockingStream(self._core, self._secured(ssl_context, server_hostname, timeout))
+            secured = _Secured(self._sock, ssl_context, server_hostname, end)
         except TimeoutError as error:
             self.close()
             raise self._core.ConnectTimeout(str(error)) from error
@@ -107,15 +108,7 @@ class BlockingStream:
         except BaseException:
             self.close()
             raise
-
-    def _secured(
-        self, context: ssl.SSLContext, hostname: str | None, timeout: float | None
-    ) -> ssl.SSLSocket | _TLSWithinTLS:
-        end = end_of(timeout)
-        _hurry(self._sock, end)
-        if isinstance(self._sock, ssl.SSLSocket):
-            return _TLSWithinTLS(self._sock, context, hostname, end)
-        return context.wrap_socket(self._sock, server_hostname=hostname)
+        return BlockingStream(self._core, secured)
 
     def close(self) -> None:
         """Close the connection."""
@@ -126,14 +119,16 @@ class BlockingStream:
         if info == "is_readable":
             return self._is_readable()
         if info == "ssl_object":
-            return self._sock if isinstance(self._sock, ssl.SSLSocket | _TLSWithinTLS) else None
-        return self._sock if info == "socket" else None
+            return self._sock if isinstance(self._sock, _Secured) else None
+        return _innermost(self._sock) if info == "socket" else None
 
     def _is_readable(self) -> bool:
         """Tell whether anything came, be it the end; as `select` would, for any file number."""
-        self._sock.settimeout(0.0)
+        if isinstance(self._sock, _Secured) and self._sock.holds():
+            return True
         try:
-            socket.socket.recv(_outermost(self._sock), 1, socket.MSG_PEEK)
+            self._sock.settimeout(0.0)
+            _innermost(self._sock).recv(1, socket.MSG_PEEK)
         except BlockingIOError:
             return False
         except OSError:
@@ -141,18 +136,24 @@ class BlockingStream:
         return True
 
 
-def _outermost(sock: Any) -> socket.socket:
-    found: socket.socket = sock.outer if isinstance(sock, _TLSWithinTLS) else sock
+def _innermost(sock: Any) -> socket.socket:
+    while isinstance(sock, _Secured):
+        sock = sock.within
+    found: socket.socket = sock
     return found
 
 
-class _TLSWithinTLS:
-    """TLS to a server through a proxy that speaks TLS itself; what a stream needs of a socket."""
+class _Secured:
+    """TLS within *within*, a socket or, for a proxy that speaks TLS, another of these.
+
+    `ssl.SSLSocket` would do for most, but truststore's configuration, which httpx2 takes on macOS
+    and Windows, lets one thread at a time shake hands: others would wait, whatever their deadline.
+    """
 
     def __init__(
-        self, outer: ssl.SSLSocket, context: ssl.SSLContext, hostname: str | None, end: float
+        self, within: Any, context: ssl.SSLContext, hostname: str | None, end: float
     ) -> None:
-        self.outer = outer
+        self.within = within
         self._end = end
         self._arrived, self._leaving = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._arrived, self._leaving, server_hostname=hostname)
@@ -162,7 +163,7 @@ class _TLSWithinTLS:
     def settimeout(self, seconds: float | None) -> None:
         """Give what follows so much time in all."""
         self._end = end_of(seconds)
-        self.outer.settimeout(seconds)
+        self.within.settimeout(seconds)
 
     def recv(self, size: int) -> bytes:
         """Receive."""
@@ -175,24 +176,42 @@ class _TLSWithinTLS:
         """Send."""
         return self._carried(lambda: self._tls.write(data))
 
+    def sendall(self, data: bytes) -> None:
+        """Send everything."""
+        left = memoryview(data)
+        while left:
+            left = left[self.send(left) :]
+
+    def holds(self) -> bool:
+        """Tell whether something came that was not asked for yet."""
+        inner = isinstance(self.within, _Secured) and self.within.holds()
+        return inner or self._arrived.pending > 0 or self._tls.pending() > 0
+
     def close(self) -> None:
-        """Close both."""
-        self.outer.close()
+        """Close everything."""
+        self.within.close()
 
     def _carried(self, operation: Callable[[], T]) -> T:
         """Do *operation*, carrying records to and fro until it is done."""
         while True:
             try:
-                done: T | None = operation()
-                wanting = False
+                done = operation()
             except ssl.SSLWantReadError:
-                done, wanting = None, True
-            _hurry(self.outer, self._end)
-            self.outer.sendall(self._leaving.read())
-            if not wanting:
-                return done  # type: ignore[return-value]
-            _hurry(self.outer, self._end)
-            if data := self.outer.recv(_TLS_RECORD):
+                self._flush()
+            except ssl.SSLError:
+                with suppress(OSError):  # an alert, which tells the other end why
+                    self._flush()
+                raise
+            else:
+                self._flush()
+                return done
+            _hurry(self.within, self._end)
+            if data := self.within.recv(_RECEIVED_TOGETHER):
                 self._arrived.write(data)
             else:
                 self._arrived.write_eof()
+
+    def _flush(self) -> None:
+        if self._leaving.pending:
+            _hurry(self.within, self._end)
+            self.within.sendall(self._leaving.read())

@@ -8,13 +8,15 @@ from typing import Any, Generic, TypeVar
 
 from attrs import field, frozen
 
+from imagegen.redaction import without_query
+
 Stream = TypeVar("Stream")
 
 LONGEST_TARGET = 65_536
 _URL = re.compile(
     r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9_.-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])"
     r"(?::(?P<port>[0-9]{1,5}))?(?P<target>[/?][!-~]*)?",
-    re.IGNORECASE,
+    re.ASCII | re.IGNORECASE,
 )
 _PORTS = {"http": 80, "https": 443}
 _UNSAFE = re.compile(r'["<>\\^`{|}]')
@@ -27,7 +29,7 @@ class Url:
     scheme: str
     host: str
     port: int
-    target: str
+    target: str = field(repr=without_query)
 
     @classmethod
     def parse(cls, text: str) -> Url:

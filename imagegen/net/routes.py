@@ -9,8 +9,8 @@ from typing import Any
 from attrs import frozen
 
 from imagegen.net.engine import Engine
-from imagegen.net.messages import Request
-from imagegen.net.proxies import UnsupportedProxyError, proxy_for
+from imagegen.net.messages import Request, Url
+from imagegen.net.proxies import Proxy, UnsupportedProxyError, proxy_for
 
 LONGEST_CONNECT = 60.0
 """Seconds for making a connection where nobody gives fewer."""
@@ -21,7 +21,7 @@ class Route:
     """What tells one kind of connection from another."""
 
     origin: tuple[str, str, int]
-    proxy: str | None
+    proxy: Proxy | None
     public: bool
 
 
@@ -32,7 +32,7 @@ class Routes:
         self._engine = engine
         self._pool = pool
         self._backend = backend
-        self._makers: dict[tuple[str | None, bool], Any] = {}
+        self._makers: dict[tuple[Proxy | None, bool, bool], Any] = {}
 
     def of(self, request: Request) -> Route:
         """The route of *request*.
@@ -53,20 +53,29 @@ class Routes:
         Raises:
             ConnectError: httpcore's; the certificates that TLS needs cannot be read.
         """
-        key = route.proxy, route.public
-        maker = self._makers.get(key) or self._makers.setdefault(key, self._maker(route))
         scheme, host, port = route.origin
+        key = route.proxy, route.public, scheme == "https"
+        maker = self._makers.get(key) or self._makers.setdefault(key, self._maker(route))
         origin = self._engine.core.Origin(scheme.encode(), host.strip("[]").encode(), port)
         return maker.create_connection(origin)
 
     def _maker(self, route: Route) -> Any:
-        core, tls = self._engine.core, None
-        if route.proxy or route.origin[0] == "https":
-            tls = self._tls()
+        tls = self._tls() if route.origin[0] == "https" else None
         return self._pool(
             ssl_context=tls,
-            proxy=core.Proxy(route.proxy, ssl_context=tls) if route.proxy else None,
+            proxy=self._proxy(route.proxy, tls) if route.proxy else None,
             network_backend=self._backend(self._engine, public=route.public),
+        )
+
+    def _proxy(self, proxy: Proxy, tls: ssl.SSLContext | None) -> Any:
+        return self._engine.core.Proxy(self._url(proxy.url), auth=proxy.auth, ssl_context=tls)
+
+    def _url(self, url: Url) -> Any:
+        return self._engine.core.URL(
+            scheme=url.scheme.encode(),
+            host=url.address.encode(),
+            port=url.port,
+            target=url.target.encode(),
         )
 
     def _tls(self) -> ssl.SSLContext:
@@ -78,15 +87,9 @@ class Routes:
 
     def message(self, request: Request) -> Any:
         """*request* as httpcore's."""
-        url = request.url
         return self._engine.core.Request(
             method=request.method.encode(),
-            url=self._engine.core.URL(
-                scheme=url.scheme.encode(),
-                host=url.address.encode(),
-                port=url.port,
-                target=url.target.encode(),
-            ),
+            url=self._url(request.url),
             headers=request.headers,
             content=request.content,
             extensions=request.extensions,

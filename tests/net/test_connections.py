@@ -18,7 +18,7 @@ from hypothesis import given, strategies as st
 from imagegen import net
 from imagegen.net import asynchronous, blocking
 from imagegen.net.blocking_stream import BlockingStream
-from imagegen.net.proxies import proxy_for
+from imagegen.net.proxies import Proxy, proxy_for
 from imagegen.net.resolver import shares
 
 ENGINE = net.engine()
@@ -48,7 +48,7 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_https_goes_through_the_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert proxy_for(PROXIED) is None
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
-    assert proxy_for(PROXIED) == "http://127.0.0.1:9"
+    assert proxy_for(PROXIED) == Proxy(net.Url.parse("http://127.0.0.1:9"))
 
 
 def test_a_host_of_no_proxy_and_this_machine_are_reached_directly(
@@ -72,7 +72,7 @@ def test_a_proxy_that_is_not_there_is_a_connection_that_was_not_made(
 
 def test_a_proxy_without_a_scheme_is_an_http_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "127.0.0.1:9")
-    assert proxy_for(PROXIED) == "http://127.0.0.1:9"
+    assert proxy_for(PROXIED) == Proxy(net.Url.parse("http://127.0.0.1:9"))
 
 
 def test_a_proxy_of_another_kind_is_a_connection_that_was_not_made(
