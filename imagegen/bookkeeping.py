@@ -7,7 +7,9 @@ that cannot be written must not cost a picture that is paid for: that is logged,
 from __future__ import annotations
 
 import logging
+from collections.abc import Generator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from imagegen.errors import ConfigurationError, DeadlineExceededError, ImageGenError
@@ -91,13 +93,15 @@ class Books:
             durations = yield from awaited(self._ledger.durations(*key))
         except ImageGenError as error:
             logger.debug("how long %s took is not to be had: %s", model, error)
-        else:
+            return
+        with _spared(backend):
             backend.recall(model, durations)
 
     def learned(self, backend: Backend, model: str) -> None:
-        """Write, without waiting, how long jobs of *model* were found to take."""
-        if self._ledger and (durations := backend.learned(model)):
-            self._ledger.took(backend.name, model, durations)
+        """Write, without waiting, how long jobs of *model* were found to take; the same holds."""
+        with _spared(backend):
+            if self._ledger and (durations := backend.learned(model)):
+                self._ledger.took(backend.name, model, durations)
 
     def settled(self, job: Job, outcome: Generation | ImageGenError) -> Flow[None]:
         """Write what came of *job*, unless it goes on."""
@@ -106,6 +110,15 @@ class Books:
         ):
             return
         yield from _written(self._ledger.settled(job, outcome))
+
+
+@contextmanager
+def _spared(backend: Backend) -> Generator[None]:
+    """Let no fault in what *backend* remembers, which only saves polls, end a call."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - it may be anybody's, and the picture is paid for
+        logger.warning("%s: its memory fails: %s", backend.name, type(error).__name__)
 
 
 def _written(future: Future[Any]) -> Flow[None]:

@@ -119,8 +119,8 @@ class Buyer:
 
     def result(self, backend: Backend, job: Job) -> Flow[Generation]:
         """Wait for *job* of some time ago, and fetch its pictures if the request wants bytes."""
-        age = (self._clock.now() - job.created_at).total_seconds() if job.created_at else 0.0
-        return (yield from self._result(backend, job, self._clock.monotonic(), age=max(age, 0.0)))
+        age = _age(job, self._clock.now())
+        return (yield from self._result(backend, job, self._clock.monotonic(), age=age))
 
     def _result(
         self,
@@ -325,6 +325,14 @@ class _Place:
         if self._turn:
             self._turn.leave()
             self._turn = None
+
+
+def _age(job: Job, now: datetime) -> float:
+    """Seconds since *job* was accepted, as far as it tells: a time without a zone is none."""
+    accepted = job.created_at
+    if accepted is None or accepted.tzinfo is None:
+        return 0.0
+    return max((now - accepted).total_seconds(), 0.0)
 
 
 def _named(job: Job, entry: Entry | None) -> Job:

@@ -62,7 +62,9 @@ def decode(
     try:
         plain = _check_marks(body)
         value = _decoder(real).decode(str(body.removeprefix(BOM_UTF8), "utf-8"))
-        if not plain:
+        if plain:
+            _check_depth(value)
+        else:
             _check_bounds(value)
     except (ValueError, RecursionError, ArithmeticError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else error
@@ -114,13 +116,28 @@ def _refused(constant: str) -> Any:
 def _check_marks(body: bytes) -> bool:
     """Count what begins a value, before any takes memory: an empty array, three bytes, takes 64.
 
-    True: by these counts, the value is within all other bounds too.
+    True: by these counts, the value is within all other bounds too, but perhaps for its depth.
     """
     opening = body.count(b"[") + body.count(b"{")
     marks = opening + body.count(b",")
     if marks > VALUES:
         raise ValueError("too many values")
-    return opening <= DEPTH and 2 * marks < VALUES and not _ESCAPED_SURROGATE.search(body)
+    return 2 * marks < VALUES and not _ESCAPED_SURROGATE.search(body)
+
+
+def _check_depth(value: Any) -> None:
+    """Walk what holds values; most values hold none."""
+    level: list[Any] = [[value]]
+    for _ in range(DEPTH + 1):
+        level = [
+            child
+            for item in level
+            for child in (item.values() if isinstance(item, dict) else item)
+            if isinstance(child, (dict, list)) and child
+        ]
+        if not level:
+            return
+    raise ValueError("nested too deeply")
 
 
 def _check_bounds(value: Any) -> None:

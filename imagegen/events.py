@@ -98,8 +98,9 @@ _LEVELS: Mapping[type, int] = {
 
 def log(event: Event) -> None:
     """Log *event* under ``imagegen``: who, what and which job, but no prompt, URL or picture."""
-    level = _LEVELS[type(event)]
-    if logger.isEnabledFor(level):
+    kinds = type(event).__mro__  # a backend of somebody else's may have its own
+    level = next((_LEVELS[kind] for kind in kinds if kind in _LEVELS), None)
+    if level is not None and logger.isEnabledFor(level):
         logger.log(level, *_words(event))
 
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from attrs import evolve
 
 from imagegen import (
     BudgetExceededError,
     ConfigurationError,
     DeadlineExceededError,
     ImageRequest,
+    Job,
     Limits,
     MiniMax,
     RateLimitError,
@@ -366,6 +369,15 @@ def test_a_lost_answer_is_found_and_its_pictures_come(
     assert states(ledger) == ["settled"]
     assert [e.job.id for e in told if isinstance(e, Submitted)] == [accepted.id]
     assert time.monotonic() >= SETTLING
+
+
+def test_the_time_of_a_job_without_a_zone_is_no_age_and_no_error(
+    kit: Any, sandbox: Sandbox, time: FakeClock
+) -> None:
+    desk = kit.on(sandbox, clock=time)
+    job = desk.submit("a fox", model=WAVESPEED)
+    naive = Job.from_json(evolve(job, created_at=datetime(2026, 1, 1)).to_json())  # noqa: DTZ001 - that is the fact
+    assert len(desk.result(naive).images) == 1
 
 
 def test_a_lost_answer_is_found_for_a_submission_too(

@@ -135,6 +135,22 @@ def test_as_many_arrays_and_objects_are_nested_as_is_said(opened: str, shut: str
         codec.decode(body(codec.DEPTH + 1))
 
 
+def test_one_deep_value_is_found_among_many_others() -> None:
+    def body(depth: int) -> bytes:
+        return json.dumps(
+            [{"a": [{}]}] * 200 + [json.loads("[" * depth + "1" + "]" * depth)]
+        ).encode()
+
+    assert codec.decode(body(codec.DEPTH - 1))
+    with pytest.raises(MalformedReplyError, match="nested too deeply"):
+        codec.decode(body(codec.DEPTH))
+
+
+@pytest.mark.parametrize("plain", [b"7", b'"x"', b"null", b"true", b"{}", b"[]"])
+def test_a_value_that_holds_none_is_read(plain: bytes) -> None:
+    assert codec.decode(plain) == json.loads(plain)
+
+
 def test_as_many_values_are_read_as_is_said() -> None:
     body = b"[" + b"0," * (codec.VALUES - 2) + b"0]"
     assert len(codec.decode(body)) == codec.VALUES - 1

@@ -88,6 +88,21 @@ def test_every_event_is_logged() -> None:
     assert {type(event) for event, _, _ in LINES} == set(get_args(Event))
 
 
+class Watched(Polled):
+    """An event of somebody else's backend."""
+
+
+def test_what_is_no_event_of_ours_ends_no_call(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, logger="imagegen")
+    log(Watched(JOB, "processing"))
+    assert [record.getMessage() for record in caplog.records] == [
+        "wavespeed:m: job job-1 is processing"
+    ]
+    unknown: Any = object()
+    log(unknown)
+    assert len(caplog.records) == 1
+
+
 @pytest.mark.parametrize("event", [event for event, _, _ in LINES])
 def test_a_line_tells_no_prompt_url_or_picture(
     caplog: pytest.LogCaptureFixture, event: Event

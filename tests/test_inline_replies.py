@@ -24,6 +24,7 @@ from imagegen.errors import (
     SubmissionUnknownError,
 )
 from imagegen.flow import Call, Flow, Reply
+from imagegen.inline import LONG
 from imagegen.request import Output
 from imagegen.testing import play, reply
 
@@ -189,6 +190,17 @@ def test_a_key_that_is_echoed_beside_a_picture_is_hidden(kit: Any) -> None:
     assert [image.data for image in generation.images] == PICTURES
     assert KEY not in str(generation.raw)
     assert generation.raw[0]["trace"] == "Bearer ***"
+
+
+@pytest.mark.parametrize("place", ["name", "value"])
+def test_a_key_that_is_echoed_in_base64_is_hidden(kit: Any, place: str) -> None:
+    key = "madeUpKeyOfATest"
+    text = "A" * LONG + key
+    more = {text: 1} if place == "name" else {"echo": text}
+    with serving(lambda _: plain(made(TEXTS[:1], **more))) as origin:
+        generation = kit.desk([MiniMax(api_key=key, base_url=origin)]).generate("a fox")
+    assert len(generation.images) == 1
+    assert key not in repr(generation.raw)
 
 
 def test_saved_pictures_are_what_came(kit: Any, tmp_path: Path) -> None:

@@ -191,8 +191,13 @@ class Asking:
         self._pause = wait
         return wait
 
-    def waited(self, moment: float) -> None:
-        """Note that the wait is over, at this *moment* of the driver's clock, and ask."""
+    def waited(self, moment: float | None) -> None:
+        """Note that the wait is over, at this *moment* of the driver's clock, and ask.
+
+        None, from a driver that tells no moments, is taken for a wait as long as was asked for.
+        """
+        if moment is None:
+            moment = (self._moment or 0.0) + self._pause
         before = moment - self._pause if self._moment is None else self._moment
         self._age += max(moment - before, 0.0)
         self._moment = moment
@@ -232,7 +237,7 @@ def _histogram(
     weight, total = 1.0, 0.0
     for low, high in reversed(ends):
         first, last = _bin(low, start), _bin(high, start)
-        share = weight / (high - low)
+        share = weight / max(high - low, _ROUNDING * high)  # a larger one would drown the others
         if first == last:
             partly[first] += weight
         else:
@@ -244,7 +249,8 @@ def _histogram(
         weight *= _FADE
     widths = (after - before for before, after in pairwise(edges))
     wholly = (each * width for each, width in zip(accumulate(change), widths, strict=True))
-    return [(part + whole) / total for part, whole in zip(partly, wholly, strict=True)]
+    sums = (part + whole for part, whole in zip(partly, wholly, strict=True))
+    return [max(each, 0.0) / total for each in sums]
 
 
 def _bin(age: float, start: float) -> int:

@@ -124,7 +124,7 @@ def is_url(content: object) -> TypeGuard[str]:
 
 
 def without_pictures(raw: Any) -> Any:
-    """Copy a decoded reply, long strings replaced by their length."""
+    """Copy a decoded reply, long strings, names of fields among them, replaced by their length."""
     if isinstance(raw, bytes):
         return f"<{(len(raw) + 2) // 3 * 4:,} characters>"
     if isinstance(raw, str) and len(raw) > SHOWN_TEXT:
@@ -132,5 +132,5 @@ def without_pictures(raw: Any) -> Any:
     if isinstance(raw, list):
         return [without_pictures(item) for item in raw]
     if isinstance(raw, dict):
-        return {name: without_pictures(item) for name, item in raw.items()}
+        return {without_pictures(name): without_pictures(item) for name, item in raw.items()}
     return raw

@@ -9,7 +9,9 @@ KEPT = 40
 """Of each model."""
 
 _ADD = "INSERT INTO durations (provider, model, low, high) VALUES (?, ?, ?, ?)"
-_OF = "SELECT low, high FROM durations WHERE provider = ? AND model = ? ORDER BY number"
+_OF = """
+SELECT low, high FROM durations WHERE provider = ? AND model = ?
+AND typeof(low) = 'real' AND typeof(high) = 'real' ORDER BY number"""
 _TRIM = """
 DELETE FROM durations WHERE provider = :provider AND model = :model AND number NOT IN (
     SELECT number FROM durations WHERE provider = :provider AND model = :model

@@ -51,7 +51,8 @@ class Routes:
         """A new connection of httpcore's, not yet made.
 
         Raises:
-            ConnectError: httpcore's; the certificates that TLS needs cannot be read.
+            ConnectError: httpcore's; the certificates that TLS needs, or the proxy's address, are
+                of no use.
         """
         scheme, host, port = route.origin
         key = route.proxy, route.public, scheme == "https"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import sys
 from itertools import pairwise
@@ -12,6 +13,7 @@ import pytest
 from attrs import evolve
 from hypothesis import given, settings, strategies as st
 
+from imagegen.backends import pacing
 from imagegen.backends.pacing import (
     ENOUGH_TO_LEARN,
     REMEMBERED,
@@ -103,6 +105,16 @@ def test_two_jobs_teach_nothing_yet_and_three_do() -> None:
 )
 def test_what_no_job_can_take_is_not_learned(low: float, high: float) -> None:
     assert taught(*[(low, high)] * 5) == Pace()
+
+
+def test_ends_that_are_seen_as_exact_as_a_clock_can_tell_can_be_planned_with() -> None:
+    usual = (1.0, 3.0)
+    first_edge = math.log(2.0) - pacing._BELOW
+    for bin_ in range(1, pacing._BINS):
+        edge = math.exp(first_edge + pacing._STEP * bin_)
+        exact = math.nextafter(edge, 0.0), math.nextafter(edge, math.inf)
+        pace = taught(exact, *[usual] * 12)
+        assert 0.0 < pace.wait(1.0, 1) <= pacing.LONGEST
 
 
 # What it keeps to

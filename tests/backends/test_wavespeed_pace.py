@@ -7,14 +7,16 @@ from itertools import accumulate
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from imagegen import config
+from imagegen.backends import pacing
 from imagegen.backends.wavespeed import WaveSpeed
 from imagegen.errors import JobFailedError, TransportError
 from imagegen.flow import Call, Done, Pause, Reply, advance
 from imagegen.request import ImageRequest
 from imagegen.result import Job
-from imagegen.testing import play, reply
+from imagegen.testing import EPOCH, play, reply
 
 TEXT = "minimax/image-01/text-to-image"
 ID = "6488c2754f6f4dfea924382fa14d11bd"
@@ -152,3 +154,30 @@ def test_a_file_can_turn_it_off(tmp_path: Any) -> None:
     file.write_text("[providers.wavespeed]\nlearn_polls = false\naverage_poll = 3\n")
     made: Any = config.load(file).backends["wavespeed"]
     assert (made.learn_polls, made.average_poll) == (False, 3.0)
+
+
+def test_a_driver_that_tells_no_moments_is_taken_to_have_waited_as_asked() -> None:
+    for backend in (WaveSpeed(), taught()):
+        flow, answers = backend.settle(job()), [WORKING, WORKING, DONE]
+        waits, step = list[float](), advance(flow)
+        while not isinstance(step, Done):
+            if isinstance(step, Pause):
+                waits.append(step.seconds)
+            step = advance(flow, answers.pop(0) if isinstance(step, Call) else None)
+        assert len(waits) == 3
+        assert step.value.images
+    assert len(backend.learned(TEXT)) == pacing._NEWS
+
+
+def test_a_driver_that_tells_no_moments_shares_no_pages() -> None:
+    backend = WaveSpeed()
+    jobs = [evolve(job(), id=f"{ID}{k}", created_at=EPOCH) for k in range(20)]
+    flows = [backend.settle(each) for each in jobs]
+    steps: list[Any] = [advance(flow) for flow in flows]
+    for _ in range(3):
+        steps = [advance(flow, None) for flow in flows]  # the pause is over
+        assert all(isinstance(step, Call) and step.method == "GET" for step in steps)
+        steps = [advance(flow, TransportError("no", sent=True)) for flow in flows]
+        steps = [advance(flow, None) for flow in flows]  # the event was told
+    for flow in flows:
+        flow.close()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import heapq
+import linecache
 import selectors
+import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,6 +15,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from itertools import count
 from pathlib import Path
 from random import Random
+from types import FrameType
 from typing import Any
 
 import httpx
@@ -21,7 +24,7 @@ from attrs import evolve, frozen
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from imagegen import AsyncClient, Client, ImageRequest
-from imagegen.backends.wavespeed import WaveSpeed
+from imagegen.backends.wavespeed import WaveSpeed, sweeps
 from imagegen.drivers import Clock
 from imagegen.errors import (
     ConfigurationError,
@@ -564,6 +567,160 @@ def test_nothing_is_kept_of_those_who_left() -> None:
     with board._lock:
         board._tidy()
     assert (board._order, board._known, len(board._left)) == ([], {}, 0)
+
+
+# Settings of the caller's, and clocks
+
+POLL = Call("GET", "https://api.wavespeed.ai/api/v3/predictions/x/result")
+
+
+def crowd(backend: WaveSpeed, many: int = 60, age: float = 0.0) -> list[Flow[Generation]]:
+    """So many that wait, none of whom has asked."""
+    flows = [backend.settle(job(number), age) for number in range(many)]
+    for flow in flows[1:]:
+        advance(flow)
+    return flows
+
+
+@pytest.mark.parametrize(
+    ("options", "apart"),
+    [
+        ({"slowest_poll": 0.3}, 0.3),
+        ({"first_poll": 0.2, "poll_growth": 1.0}, 0.2),
+        ({"slowest_poll": 5.0}, 2.5),
+    ],
+)
+def test_whoever_asks_for_faster_polls_gets_them_in_a_crowd_too(
+    options: dict[str, Any], apart: float
+) -> None:
+    backend = WaveSpeed(learn_polls=False, **options)
+    flows = crowd(backend)
+    flow = flows[0]
+    first = advance(flow)
+    assert first == Pause(backend.first_poll)
+    step = advance(flow, 2.0)
+    while not isinstance(step, Pause):
+        going = listing(*(item(number, "processing") for number in range(60)))
+        step = advance(flow, told(item(0, "processing")) if is_poll(step) else going)
+    assert step == Pause(apart)
+
+
+@pytest.mark.parametrize(
+    ("options", "apart"),
+    [
+        ({}, 1.4),
+        ({"average_poll": 0.5}, 0.7),
+        ({"average_poll": 3.0}, 1.4),
+        ({"first_poll": 0.05}, 0.05),
+        ({"slowest_poll": 1.0}, 1.0),
+    ],
+)
+def test_how_far_apart_a_crowd_asks_follows_the_settings(
+    options: dict[str, Any], apart: float
+) -> None:
+    backend = WaveSpeed(**options, shortest_poll=0.01)
+    for number in range(3):
+        play(backend.settle(job(number)), told(item(number, "processing")), told(item(number)))
+    flows = crowd(backend)
+    assert flows
+    waiting = Hand(backend, job(99))
+    pauses = list[float]()
+    for moment in (2.0, 9.0):
+        step = waiting.go(moment)
+        while not isinstance(step, Pause):
+            every = (item(number, "processing") for number in range(60))
+            step = waiting.go(told(item(99, "processing")) if is_poll(step) else listing(*every))
+        pauses.append(step.seconds)
+    assert min(pauses) == pytest.approx(apart)
+
+
+def test_a_resumed_prediction_is_asked_for_at_once_in_a_crowd_too() -> None:
+    flows = crowd(WaveSpeed(), age=300.0)
+    assert advance(flows[0]) == Pause(0.0)
+
+
+def test_a_clock_that_is_far_ahead_makes_no_news_of_old_ones() -> None:
+    backend = WaveSpeed()
+    waiting = hands(12, backend)
+    assert waiting[1].go(90_000.0).method == "POST"
+    waiting[1].go(listing(*(item(number, "processing") for number in range(12))))
+    assert waiting[2].go(2.0) is not None
+    assert waiting[2].events == []  # by its own clock that page is of tomorrow
+    waiting[1].go(told(item(1, "processing")))
+    assert waiting[1].events == ["processing"]
+
+
+def test_more_than_a_page_of_one_moment_do_not_ask_for_it_again_at_once() -> None:
+    backend = WaveSpeed()
+    waiting = [Hand(backend, job(number, created_at=EPOCH)) for number in range(250)]
+    shown = [item(number, "processing", created_at=stamp(EPOCH)) for number in range(249, 149, -1)]
+    pages = 0
+    for hand in waiting:
+        step = hand.go(2.0)
+        while isinstance(step, Call):
+            pages += step.method == "POST"
+            number = waiting.index(hand)
+            step = hand.go(told(item(number, "processing")) if is_poll(step) else listing(*shown))
+    assert pages < 10
+
+
+# Ctrl-C at any line
+
+
+class Interrupted:
+    """Raises KeyboardInterrupt at one line of sweeps.py, the first after so many."""
+
+    def __init__(self, lines: int) -> None:
+        self.left = lines
+
+    def __enter__(self) -> None:
+        self.before = sys.gettrace()
+        sys.settrace(self.trace)
+
+    def __exit__(self, *_: object) -> None:
+        sys.settrace(self.before)
+
+    def trace(self, frame: FrameType, event: str, _: object) -> Any:
+        if frame.f_code.co_filename != sweeps.__file__:
+            return None
+        # No signal is handled between taking a lock and the block, nor on the way out of it.
+        locking = "with self._lock" in linecache.getline(sweeps.__file__, frame.f_lineno)
+        if event == "line" and not locking:
+            self.left -= 1
+            if self.left == 0:
+                raise KeyboardInterrupt
+        return self.trace
+
+
+def interrupted(hand: Hand, outcome: Any, lines: int) -> bool:
+    try:
+        with Interrupted(lines):
+            hand.go(outcome)
+    except KeyboardInterrupt:
+        return True
+    return False
+
+
+def test_a_leader_that_is_interrupted_before_its_page_holds_nobody_up() -> None:
+    for lines in count(1):
+        waiting = hands(8)
+        if not interrupted(waiting[0], 2.0, lines):
+            break
+        step = waiting[1].go(2.0)
+        assert isinstance(step, Call) or step.done(), lines
+    assert lines > 60
+
+
+def test_a_leader_that_is_interrupted_with_its_page_holds_nobody_up() -> None:
+    items = listing(*(item(number) for number in range(8)))
+    for lines in count(1):
+        waiting = led(8)
+        future = waiting[1].go(2.0)
+        if not interrupted(waiting[0], items, lines):
+            break
+        assert future.done(), lines
+        assert waiting[1].go() is not None
+    assert lines > 60
 
 
 # The backend

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from typing import Any
 from unittest import mock
@@ -82,6 +83,23 @@ def test_a_proxy_of_another_kind_is_a_connection_that_was_not_made(
     with pytest.raises(CORE.ConnectError, match="https_proxy") as caught:
         net.Transport(ENGINE).send(asking())
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://[secret",
+        "http://me:secret@127.0.0.1:99999",
+        "http://me:secret@127.0.0.1:port",
+    ],
+)
+def test_what_is_no_address_of_a_proxy_is_a_connection_that_was_not_made(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("https_proxy", address)
+    with pytest.raises(CORE.ConnectError, match="https_proxy") as caught:
+        net.Transport(ENGINE).send(asking())
+    assert "secr" not in "".join(traceback.format_exception(caught.value))
 
 
 @pytest.fixture(params=["sync", "async"])

@@ -35,7 +35,7 @@ from imagegen.backends.wavespeed.lookup import found
 from imagegen.backends.wavespeed.polling import Polls
 from imagegen.backends.wavespeed.predictions import Prediction, outcome, submitted
 from imagegen.backends.wavespeed.prices import current
-from imagegen.backends.wavespeed.sweeps import Sweeps
+from imagegen.backends.wavespeed.sweeps import APART, Sweeps
 from imagegen.backends.wavespeed.translation import full_model_id, translate
 from imagegen.errors import (
     ConfigurationError,
@@ -180,7 +180,9 @@ class WaveSpeed(Backend):
         url = f"{self.host}/api/v3/predictions/{quote(job.id, safe='')}/result"
         call = Call("GET", url, account=self.name, timeout=POLL_TIMEOUT, pictures=True)
         asking = Asking(self._paces.of(job.model), age, learn=self.learn_polls)
-        sharing = self._sweeps.seat(job, self.host, shared=self.poll_together)
+        # A crowd, too, is asked for as fast as the settings want.
+        apart = min(APART, APART * self.average_poll, self.first_poll, self.slowest_poll)
+        sharing = self._sweeps.seat(job, self.host, shared=self.poll_together, apart=apart)
         with attached(job), sharing as seat:
             polls = Polls(job, call, asking, seat, self.poll_failures)
             return (yield from polls.until(lambda told: self._outcome(*told, job)))

@@ -9,9 +9,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from attrs import frozen
+from attrs import fields, frozen
 
-from imagegen import codec
 from imagegen.backends.pictures import is_url
 from imagegen.backends.wavespeed.lookup import PAGE_SIZE, listed, rfc3339
 from imagegen.backends.wavespeed.predictions import Prediction
@@ -23,6 +22,8 @@ PAGE_LIMIT = 8 * 2**20
 """Bytes of one page; a hundred predictions with their URLs have some tens of thousands."""
 MARGIN = timedelta(milliseconds=1)
 """Around a page's time: `created_at` is told with 3–9 digits, and we keep 6."""
+
+_FIELDS = tuple(field.name for field in fields(Prediction))
 
 News = tuple[Prediction, Any]
 """A prediction, and the decoded JSON that tells of it."""
@@ -96,10 +97,12 @@ def told(item: Any, n: int, moment: float) -> Told:
     return Told(moment, (prediction, item) if going or done else None, going)
 
 
-def _prediction(item: object) -> Prediction | None:
+def _prediction(item: Any) -> Prediction | None:
+    if not id_of(item):
+        return None
     try:
-        return codec.structure(item, Prediction)
-    except MalformedReplyError:
+        return Prediction(**{name: item[name] for name in _FIELDS if name in item})
+    except ValueError:
         return None
 
 

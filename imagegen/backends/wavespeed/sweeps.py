@@ -51,6 +51,8 @@ LEAST_SHARE = 0.05
 """Of a page, what must be ours: below, the list is too full of others to be of use."""
 SHORTEST_REST, LONGEST_REST = 30.0, 600.0
 """Seconds of polling alone after the list failed, doubled each time until it is of use again."""
+ALONE = 4
+"""Polls of one that is not on the page, until it is looked for again."""
 SELDOM = 16
 """Pages to one whose leader, though told that it is going on, polls too: fewer until they agree."""
 WRONG = 3
@@ -58,8 +60,8 @@ WRONG = 3
 TRUST = 40
 """Seconds, or up to twice as many, that a prediction goes on by the word of the list alone."""
 CROWD, APART = 50, 1.4
-"""Where so many wait, nobody is asked for sooner than so many seconds after the last time: that
-is less than one request for each, and they are still found within a second."""
+"""Where so many wait, nobody is asked for sooner than so many seconds after the last time, unless
+the settings want it sooner: less than one request for each, and still found within a second."""
 YEARS = range(2020, 2100)
 
 
@@ -69,45 +71,48 @@ class Seat:
 
     Attributes:
         key: when it was created, and a number that makes it unique; None: it shares nothing.
+        apart: seconds, at least, from one time it is asked for to the next in a crowd.
     """
 
     _sweeps: Sweeps
     id: str
     n: int
     key: tuple[datetime, int] | None
+    apart: float
     due: float = inf
     told: Told | None = None
     sweep: _Sweep | None = None
+    led: _Sweep | None = None
     span: timedelta | None = None
     old: float = 0.0
     since: float = inf
     alone: int = 0
-    missed: int = 0
     checking: bool = False
+    is_asked: bool = False
 
     def wait(self, seconds: float) -> float:
         """The wait until the next poll, *seconds* after the last answer is from.
 
         Those who had it from one page are due at one moment again.
         """
-        if self.key and self._sweeps.is_crowded:
-            seconds = max(seconds, APART)
+        if self.key and self.is_asked and self._sweeps.is_crowded:
+            seconds = max(seconds, self.apart)
         left, self.old = max(seconds - self.old, seconds / 2), 0.0
         self.due = self._sweeps.moment + left
         return left
 
-    def asked(self, call: Call, moment: float) -> Flow[News]:
+    def asked(self, call: Call, moment: float | None) -> Flow[News]:
         """Learn how the prediction is doing: from the list, or with *call*, its own poll.
 
         Args:
             call: the poll.
-            moment: now, as the pause before it told.
+            moment: now, as the pause before it told; where it told nothing, nothing is shared.
 
         Raises:
             ImageGenError: the poll failed; the list's failures raise nothing.
         """
-        self.due, self.checking, news = inf, False, None
-        if self.key:
+        self.due, self.checking, self.is_asked, news = inf, False, True, None
+        if self.key and moment is not None:
             news = yield from self._sweeps.news(self, moment)
         if news is None:
             self.old = 0.0
@@ -126,8 +131,9 @@ class Seat:
 
 @define(eq=False)
 class _Sweep:
-    """One page that is asked for, on behalf of *seats*, in the order of their creation."""
+    """One page that *leader* asks for, on behalf of *seats*, in the order of their creation."""
 
+    leader: Seat
     moment: float
     seats: list[Seat]
     call: Call
@@ -136,6 +142,7 @@ class _Sweep:
 
     def __attrs_post_init__(self) -> None:
         self.over.set_running_or_notify_cancel()  # no follower can cancel it for the others
+        self.leader.led = self
         for seat in self.seats:
             seat.sweep = seat.sweep or self
 
@@ -144,7 +151,9 @@ class _Sweep:
         for seat in self.seats:
             if seat.sweep is self:
                 seat.sweep = None
-        self.over.set_result(None)
+        if not self.over.done():
+            self.over.set_result(None)
+        self.leader.led = None
 
 
 class Sweeps:
@@ -171,14 +180,15 @@ class Sweeps:
         return len(self._order) >= CROWD
 
     @contextmanager
-    def seat(self, job: Job, host: str, *, shared: bool) -> Generator[Seat]:
+    def seat(self, job: Job, host: str, *, shared: bool, apart: float = APART) -> Generator[Seat]:
         """Take a place for *job* as long as it is waited for; one that is not *shared* polls alone.
 
-        So do jobs that ask for base64, which the list may hold, and those without a time.
+        So do jobs that ask for base64, which the list may hold, and those without a time. In a
+        crowd, it is asked for again after *apart* seconds or more.
         """
         moment = _created(job) if shared else None
         key = (moment, next(self._numbers)) if moment else None
-        seat = Seat(self, job.id, job.request.n, key)
+        seat = Seat(self, job.id, job.request.n, key, apart)
         try:
             self._join(seat, host, job.provider)
             yield seat
@@ -195,26 +205,23 @@ class Sweeps:
                 seat.key = None
 
     def _leave(self, seat: Seat) -> None:
-        # Without waiting: the garbage collector may close a flow, and so come here, at any line,
+        # Without the lock: the garbage collector may close a flow, and so come here, at any line,
         # even of this thread while it holds the lock. Whoever has it next tidies up.
+        if seat.key:
+            self._left.append(seat)
+        if seat.led:  # Ctrl-C may have come before it was asked for
+            seat.led.end()
         seat.told, seat.sweep, seat.due = None, None, inf
-        if seat.key is None:
-            return
-        self._left.append(seat)
-        if self._lock.acquire(blocking=False):
-            try:
-                self._tidy()
-            finally:
-                self._lock.release()
 
     def _tidy(self) -> None:
         while self._left:
-            seat = self._left.popleft()
+            seat = self._left[0]  # it stays there until it is done, for Ctrl-C may come
             place = bisect_left(self._order, _key(seat), key=_key)
             if self._order[place : place + 1] == [seat]:  # Ctrl-C may have come before it was in
                 del self._order[place]
             if self._known.get(seat.id) is seat:
                 del self._known[seat.id]
+            self._left.popleft()
 
     def news(self, seat: Seat, moment: float) -> Flow[News | None]:
         """What a page tells of *seat*; None if it has to poll."""
@@ -235,7 +242,7 @@ class Sweeps:
             self.moment = max(self.moment, moment)
             trusting = seat.trusts(moment)
             last = seat.told
-            if last and (not last.going or (trusting and moment - last.moment <= SLACK)):
+            if last and (not last.going or (trusting and _is_fresh(last.moment, moment))):
                 seat.old = max(moment - last.moment, 0.0)
                 return None
             seat.told = None
@@ -243,25 +250,24 @@ class Sweeps:
                 seat.alone = max(seat.alone - 1, 0)
                 return None
             sweep = seat.sweep
-            if sweep and moment - sweep.moment <= SLACK:
+            if sweep and _is_fresh(sweep.moment, moment):
                 return sweep.over
             seats = self._window(seat, moment + SLACK)
-            return self._sweep(seats, moment) if seats else None
+            return self._sweep(seat, seats, moment) if seats else None
 
     def _window(self, seat: Seat, until: float) -> list[Seat]:
         """Those around *seat*, as many as a page holds, of whom the most are due; none if few."""
-        room = ROOM if seat.span else int(ROOM * self._share)
         mine = bisect_left(self._order, _key(seat), key=_key)
-        near = self._order[max(mine - room + 1, 0) : mine + room]
-        mine = min(mine, room - 1)
+        near = self._order[max(mine - ROOM + 1, 0) : mine + ROOM]
+        mine = min(mine, ROOM - 1)
+        keys = [_key(each) for each in near]
         due = [each is seat or each.is_due(until) for each in near]
         before = [0, *accumulate(due)]
         best = 0, 0, 0
         for start in range(mine + 1):
-            end = min(start + room, len(near))
+            end = min(start + ROOM, len(near))
             if seat.span:
-                latest = _key(near[start])[0] + seat.span, inf
-                end = bisect_left(near, latest, start, end, key=_key)
+                end = bisect_left(keys, (keys[start][0] + seat.span, 0), start, end)
             if end > mine:
                 best = max(best, (before[end] - before[start], start, end))
         number, start, end = best
@@ -270,14 +276,14 @@ class Sweeps:
         wanted = [index for index in range(start, end) if due[index]]
         return near[wanted[0] : wanted[-1] + 1]
 
-    def _sweep(self, seats: list[Seat], moment: float) -> _Sweep:
+    def _sweep(self, leader: Seat, seats: list[Seat], moment: float) -> _Sweep:
         first, last = _key(seats[0])[0], _key(seats[-1])[0]
         self._since_check += 1
         check = self._since_check >= self._seldom
         if check:
             self._since_check = 0
         call = page(self._host, self._account, first, last)
-        return _Sweep(moment, seats, call, check)
+        return _Sweep(leader, moment, seats, call, check)
 
     def _led(self, sweep: _Sweep) -> Flow[None]:
         """Ask for the page, and hand round what it tells; whatever happens, nobody waits on."""
@@ -332,11 +338,10 @@ class Sweeps:
             for seat in (*found, *sweep.seats):
                 seat.span = span
         for seat in found:
-            seat.missed = seat.alone = 0
+            seat.alone = 0
         for seat in sweep.seats:
-            if seat not in found and (oldest is None or _key(seat)[0] > oldest):
-                seat.missed = min(seat.missed + 1, 6)
-                seat.alone = 2**seat.missed
+            if seat not in found and (oldest is None or _key(seat)[0] >= oldest):
+                seat.alone = ALONE
         self._share += (len(found) / max(len(items), 1) - self._share) / 4
         if self._share < LEAST_SHARE:
             self._share = 2 * LEAST_SHARE
@@ -379,6 +384,11 @@ def _created(job: Job) -> datetime | None:
     if base64 or moment is None or moment.tzinfo is None or moment.year not in YEARS:
         return None
     return moment.astimezone(UTC)
+
+
+def _is_fresh(then: float, moment: float) -> bool:
+    """Whether what is from *then* is recent; clients may go by clocks that are far apart."""
+    return -TRUST <= moment - then <= SLACK
 
 
 _key: attrgetter[tuple[datetime, int]] = attrgetter("key")
