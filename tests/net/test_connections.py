@@ -166,9 +166,9 @@ def test_a_peer_that_reads_slowly_does_not_make_the_time_longer(listener: socket
         stream.write(b"x" * 100_000_000, 60.0)
     assert 0.25 < time.monotonic() - started < 2.0
     stop.set()
+    stream.close()  # it may have read everything, and wait for more
     reader.join()
     peer.close()
-    stream.close()
 
 
 def test_when_the_time_is_up_nothing_is_begun(listener: socket.socket) -> None:
