@@ -84,7 +84,7 @@ def measure(quick: bool) -> Figure:  # noqa: FBT001 - as `Part.measure`
         {
             "predictions": number,
             "most in flight": counts["most open"] - 1,  # but for the one that was not waited for
-            "status requests each": (counts["result"] + counts.get("list", 0)) / number,
+            "status requests each": (counts.get("result", 0) + counts.get("list", 0)) / number,
             "CPU each, ms": cost.cpu * 1e3,
             "resident each, kB": cost.resident / 1e3,
         }

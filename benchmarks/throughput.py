@@ -14,7 +14,7 @@ from benchmarks.measure import Figure, Part, Row, Spread, Verdict, ratios, sprea
 from benchmarks.server import Server
 from benchmarks.workers import Worker
 
-LEVELS: Mapping[float, tuple[int, ...]] = {0.0: (10, 50, 100, 200, 500, 1000), 0.1: (100, 1000)}
+LEVELS: Mapping[float, tuple[int, ...]] = {0.0: (10, 50, 100, 1000), 0.1: (100, 1000)}
 """Numbers in flight, for each number of seconds that the server takes to answer."""
 QUICK: Mapping[float, tuple[int, ...]] = {0.0: (10, 100), 0.1: (100,)}
 ROUNDS = 3
