@@ -11,8 +11,8 @@ from typing import Any
 Rows = Sequence[Mapping[str, Any]]
 
 INK, PAPER, FAINT = "#1f2328", "#ffffff", "#d0d7de"
-COLOURS = ("#2f81f7", "#6e7781", "#2da44e", "#a371f7", "#d4720b", "#db61a2")
-MARKERS = "osD^vP"
+COLOURS = ("#2f81f7", "#6e7781", "#2da44e", "#a371f7", "#d4720b", "#db61a2", "#b59a00")
+MARKERS = "osD^vPX"
 DARK = """@media (prefers-color-scheme: dark) {
  text {fill: #e6edf3 !important}
  #patch_1 path {fill: #0d1117 !important}
