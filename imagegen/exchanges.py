@@ -123,14 +123,12 @@ class Exchanges:
         try:
             url = net.Url.parse(call.url)
         except ValueError as error:
-            if call.account is not None:
-                raise _astray(call.account) from None
-            raise TransportError(f"this cannot be sent: {error}", sent=False) from None
+            raise (_unsendable(error) if call.account is None else _astray(call.account)) from None
         headers = self._headers(call, url)
         try:
             content = None if call.json is None else _written(call.json)
         except (ValueError, TypeError, RecursionError) as error:
-            raise TransportError(f"this cannot be sent: {error}", sent=False) from None
+            raise _unsendable(error) from None
         if content is not None:
             headers += [
                 (b"content-type", b"application/json"),
@@ -227,6 +225,10 @@ def _distrusted(call: Call, error: Exception) -> ConfigurationError:
 
 def _written(value: Mapping[str, Any]) -> bytes:
     return json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
+
+
+def _unsendable(error: Exception) -> TransportError:
+    return TransportError(f"this cannot be sent: {error}", sent=False)
 
 
 def _astray(account: str) -> ConfigurationError:

@@ -11,7 +11,7 @@ from imagegen.net.async_stream import AsyncStream
 from imagegen.net.engine import Engine
 from imagegen.net.messages import Request, Response, joined
 from imagegen.net.resolver import UnresolvedError, looked_up, shares, written_out
-from imagegen.net.routes import LONGEST_CONNECT, Route, Routes
+from imagegen.net.routes import LONGEST_CONNECT, Route, Routes, not_connected
 from imagegen.net.shelf import Shelf
 
 
@@ -33,7 +33,7 @@ class AsyncBackend:
         """Look *host* up and connect to it, address by address, in *timeout* seconds."""
         del local_address, socket_options  # httpcore passes None
         end = time.monotonic() + (LONGEST_CONNECT if timeout is None else timeout)
-        failure: Exception = TimeoutError(f"no address of {host} came in time")
+        failure: Exception | None = None
         try:
             for address, share in shares(await self._found(host, port, end), end):
                 try:
@@ -41,11 +41,10 @@ class AsyncBackend:
                 except OSError as error:
                     failure = error
         except UnresolvedError as error:
-            raise self._core.ConnectError(str(error)) from None
+            raise not_connected(self._core, host, error) from None
         except TimeoutError:
-            raise self._core.ConnectTimeout(f"no address of {host} came in time") from None
-        kind = self._core.ConnectTimeout if isinstance(failure, TimeoutError) else None
-        raise (kind or self._core.ConnectError)(str(failure)) from failure
+            raise not_connected(self._core, host, None) from None
+        raise not_connected(self._core, host, failure) from failure
 
     async def _found(self, host: str, port: int, end: float) -> list[str]:
         found = written_out(host, public=self._public)

@@ -16,6 +16,14 @@ LONGEST_CONNECT = 60.0
 """Seconds for making a connection where nobody gives fewer."""
 
 
+def not_connected(core: Any, host: str, failure: Exception | None) -> Exception:
+    """*core*'s error for what kept a connection to *host* from being made; None: no time."""
+    words = str(failure) if failure else f"no address of {host} came in time"
+    late = failure is None or isinstance(failure, TimeoutError)
+    error: Exception = (core.ConnectTimeout if late else core.ConnectError)(words)
+    return error
+
+
 @frozen
 class Route:
     """What tells one kind of connection from another."""

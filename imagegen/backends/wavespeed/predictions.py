@@ -227,16 +227,14 @@ def refusal(
     return told(kind or ProviderUnavailableError, words, reply, code=number, **context)
 
 
-def outcome(prediction: Prediction, job: Job, price: Price | None, raw: Any) -> Generation | None:
-    """The pictures of a completed prediction; None while it is under way.
+def outcome(prediction: Prediction, job: Job, price: Price | None, raw: Any) -> Generation:
+    """The pictures of a prediction that is over.
 
     Raises:
         ImageGenError: it ended without pictures; it carries *job*.
     """
     if prediction.state in FAILED:
         raise _ended(prediction, job)
-    if prediction.state != "completed":
-        return None
     exchange = Exchange(
         provider=job.provider,
         model=job.model,
