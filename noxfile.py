@@ -30,7 +30,7 @@ def tests(session: nox.Session) -> None:
 def httpx2(session: nox.Session) -> None:
     """Run the tests of the network, the drivers and money with httpx2 in httpx's place."""
     install(session, "test")
-    chosen = ("tests/net", "tests/test_drivers.py", "tests/test_sockets.py", "tests/money")
+    chosen = ("tests/net", "tests/drivers", "tests/money")
     workers = "--numprocesses=auto"
     session.run("pytest", workers, *chosen, *session.posargs, env={"IMAGEGEN_HTTP": "httpx2"})
 

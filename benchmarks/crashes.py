@@ -31,10 +31,12 @@ from typing import Any
 from attrs import define, field, frozen
 from PIL import Image
 
-from imagegen import Client, ImageRequest, MiniMax, WaveSpeed, events, files, net, recovery
+from imagegen import Client, ImageRequest, MiniMax, WaveSpeed, events, net
 from imagegen.cli import main as command
 from imagegen.client.watch import Watch
 from imagegen.ledger import Ledger
+from imagegen.pictures import files
+from imagegen.purchase import recovery
 from imagegen.sandbox import Fault, Sandbox
 
 MINIMAX, WAVESPEED = "minimax:image-01", "wavespeed:minimax/image-01"

@@ -1,7 +1,7 @@
 """How long after its deadline a call ends, whatever hangs: each step, both clients, real sockets.
 
 The time is that of the whole call: from making the client, over its closing, to the end of
-`asyncio.run`. tests/test_deadline.py runs each case once.
+`asyncio.run`. tests/drivers/test_deadline.py runs each case once.
 """
 
 import argparse

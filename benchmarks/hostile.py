@@ -2,7 +2,7 @@
 
 Each bomb is served where it can come: as the answer to a submission of MiniMax (submit) or of
 WaveSpeedAI (create), to a poll, or to a download; a fresh process attacks itself with it.
-tests/test_hostile.py gives each once, and what only lies, and looks at the error.
+tests/drivers/test_hostile.py gives each once, and what only lies, and looks at the error.
 """
 
 import argparse

@@ -31,8 +31,8 @@ import httpx
 
 from imagegen import AsyncClient, Client, GeneratedImage, ImageRequest, MiniMax, codec
 from imagegen.backends.pictures import inline_image
-from imagegen.body import Body
-from imagegen.exchanges import SHORTEST_KEY
+from imagegen.drivers.body import Body
+from imagegen.drivers.exchanges import SHORTEST_KEY
 
 PICTURES = 9
 BYTES = 5_800_000

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from imagegen.backends.minimax import MiniMax as MiniMax
     from imagegen.backends.wavespeed import WaveSpeed as WaveSpeed
     from imagegen.client import AsyncClient as AsyncClient, Client as Client, generate as generate
-    from imagegen.comparison import Comparison as Comparison, Contender as Contender
     from imagegen.defaults import Defaults as Defaults
     from imagegen.errors import (
         AllRoutesFailedError as AllRoutesFailedError,
@@ -39,9 +38,11 @@ if TYPE_CHECKING:
     )
     from imagegen.ledger import Budget as Budget, Ledger as Ledger
     from imagegen.limits import Limits as Limits
-    from imagegen.planning import ModelPlan as ModelPlan
-    from imagegen.policy import Retries as Retries
     from imagegen.pricing import Price as Price
+    from imagegen.purchase.comparison import Comparison as Comparison, Contender as Contender
+    from imagegen.purchase.planning import ModelPlan as ModelPlan
+    from imagegen.purchase.policy import Retries as Retries
+    from imagegen.purchase.routing import Route as Route
     from imagegen.request import (
         ImageRequest as ImageRequest,
         ReferenceImage as ReferenceImage,
@@ -56,7 +57,6 @@ if TYPE_CHECKING:
         Job as Job,
         Notice as Notice,
     )
-    from imagegen.routing import Route as Route
 
 __version__ = "0.1.0"
 
@@ -64,7 +64,7 @@ _HOMES = {
     "backends.minimax": ("MiniMax",),
     "backends.wavespeed": ("WaveSpeed",),
     "client": ("AsyncClient", "Client", "generate"),
-    "comparison": ("Comparison", "Contender"),
+    "purchase.comparison": ("Comparison", "Contender"),
     "defaults": ("Defaults",),
     "errors": (
         "AllRoutesFailedError",
@@ -87,8 +87,8 @@ _HOMES = {
     ),
     "ledger": ("Budget", "Ledger"),
     "limits": ("Limits",),
-    "planning": ("ModelPlan",),
-    "policy": ("Retries",),
+    "purchase.planning": ("ModelPlan",),
+    "purchase.policy": ("Retries",),
     "pricing": ("Price",),
     "request": ("ImageRequest", "ReferenceImage", "Size"),
     "result": (
@@ -100,7 +100,7 @@ _HOMES = {
         "Job",
         "Notice",
     ),
-    "routing": ("Route",),
+    "purchase.routing": ("Route",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

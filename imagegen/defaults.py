@@ -11,9 +11,9 @@ from attrs.converters import optional
 
 from imagegen.backends.base import Fit, Terms, Unsupported
 from imagegen.errors import ConfigurationError
-from imagegen.orders import amount
+from imagegen.purchase.orders import amount
+from imagegen.purchase.routing import Route
 from imagegen.redaction import brief
-from imagegen.routing import Route
 
 TIMEOUT = 300.0
 """Seconds that a call may take where nobody says otherwise."""

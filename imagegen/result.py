@@ -112,7 +112,7 @@ class GeneratedImage:
         self, include: Collection[str] | None = None, exclude: Collection[str] | None = None
     ) -> dict[str, str]:
         """Show the picture in a notebook."""
-        from imagegen import notebook  # noqa: PLC0415 - loaded only where there is one
+        from imagegen.pictures import notebook  # noqa: PLC0415 - loaded only where there is one
 
         return notebook.bundle(self, include, exclude)
 
@@ -258,7 +258,7 @@ class Generation:
 
     def _repr_html_(self) -> str:
         """Show the pictures in a notebook."""
-        from imagegen import notebook  # noqa: PLC0415 - loaded only where there is one
+        from imagegen.pictures import notebook  # noqa: PLC0415 - loaded only where there is one
 
         return notebook.page(self)
 

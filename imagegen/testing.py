@@ -13,9 +13,9 @@ from typing import Any, Generic, TypeVar
 from attrs import evolve, frozen
 
 from imagegen.drivers import Clock
+from imagegen.drivers.inline import Sieve
 from imagegen.events import Event
 from imagegen.flow import Call, Done, Flow, Pause, Reply, Step, advance
-from imagegen.inline import Sieve
 
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")

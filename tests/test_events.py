@@ -30,7 +30,7 @@ from imagegen.events import (
     Submitting,
     log,
 )
-from imagegen.policy import Retries
+from imagegen.purchase.policy import Retries
 from imagegen.sandbox import Fault, Sandbox
 from imagegen.testing import FakeClock
 

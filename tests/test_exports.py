@@ -101,7 +101,7 @@ def test_an_error_can_be_had_without_any_library() -> None:
     [
         "from imagegen import ImageRequest, Generation, Job",
         "from imagegen import MiniMax, WaveSpeed",
-        "import imagegen.orders, imagegen.download",
+        "import imagegen.purchase.orders, imagegen.pictures.download",
     ],
 )
 def test_values_and_backends_need_no_http_library(code: str) -> None:

@@ -36,7 +36,7 @@ from imagegen import (
     redaction,
     report,
 )
-from imagegen.comparison import Comparison, Contender
+from imagegen.purchase.comparison import Comparison, Contender
 from imagegen.report import page
 
 STARTED = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)

@@ -20,10 +20,10 @@ from imagegen.cli.progress import Bar, display
 from imagegen.cli.report import SANDBOX_WORDS, Speaker, cost_as_dict, dumps, echo, made_as_dict
 from imagegen.cli.setup import Setup
 from imagegen.cli.wanted import Wanted
-from imagegen.comparison import Comparison, Contender
 from imagegen.errors import ConfigurationError
-from imagegen.files import require_writable, require_writable_file, write_whole
-from imagegen.planning import ModelPlan
+from imagegen.pictures.files import require_writable, require_writable_file, write_whole
+from imagegen.purchase.comparison import Comparison, Contender
+from imagegen.purchase.planning import ModelPlan
 from imagegen.redaction import printable
 from imagegen.wording import money
 

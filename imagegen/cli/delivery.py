@@ -11,8 +11,8 @@ from attrs import frozen
 
 from imagegen.cli import exit_codes
 from imagegen.client import Client
-from imagegen.files import write_images
 from imagegen.ledger import Ledger
+from imagegen.pictures.files import write_images
 from imagegen.result import Generation
 
 

@@ -11,7 +11,6 @@ from typing import Any
 import click
 from attrs import frozen
 
-from imagegen.buying import OnUnknown
 from imagegen.cli.delivery import Delivery, Saving, deliver
 from imagegen.cli.options import models_option, purchase_options, request_options
 from imagegen.cli.progress import Bar, display
@@ -19,8 +18,9 @@ from imagegen.cli.report import Speaker
 from imagegen.cli.setup import Setup
 from imagegen.cli.wanted import Wanted
 from imagegen.errors import ConfigurationError
-from imagegen.files import require_writable
-from imagegen.routing import Route, Strategy
+from imagegen.pictures.files import require_writable
+from imagegen.purchase.buying import OnUnknown
+from imagegen.purchase.routing import Route, Strategy
 
 EPILOG = """Exit status: 0 pictures made; 1 provider or network failure; 2 wrong usage,
 configuration or request; 3 key not accepted; 4 no balance; 5 content refused; 6 rate limit;

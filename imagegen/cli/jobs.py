@@ -32,9 +32,9 @@ from imagegen.cli.report import (
 )
 from imagegen.cli.setup import Setup
 from imagegen.errors import InvalidRequestError, JobFailedError
-from imagegen.files import require_writable
 from imagegen.ledger import Entry, Ledger
-from imagegen.recovery import Reconciliation
+from imagegen.pictures.files import require_writable
+from imagegen.purchase.recovery import Reconciliation
 from imagegen.redaction import prompts_hidden, shown
 from imagegen.wording import counted
 

@@ -24,7 +24,7 @@ from imagegen.cli.prices import priced
 from imagegen.cli.report import Speaker, cost_as_dict, dumps, echo
 from imagegen.cli.setup import Setup
 from imagegen.cli.wanted import Wanted
-from imagegen.planning import ModelPlan
+from imagegen.purchase.planning import ModelPlan
 from imagegen.redaction import printable
 from imagegen.result import Cost
 from imagegen.wording import counted, money

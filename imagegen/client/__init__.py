@@ -1,7 +1,7 @@
 """Client and AsyncClient: lifetime and concurrency.
 
-What to send and how to join is decided in `imagegen.orders`, how to talk in the backends. The
-two classes are twins but for `await`.
+What to send and how to join is decided in `imagegen.purchase.orders`, how to talk in the backends.
+The two classes are twins but for `await`.
 """
 
 from __future__ import annotations

@@ -8,9 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 
-from imagegen import orders
 from imagegen.backends.base import Backend, Fit, Terms, Unsupported
-from imagegen.buying import Buyer, Conditions, OnUnknown
 from imagegen.client.arguments import (
     Money,
     budget_of,
@@ -21,25 +19,27 @@ from imagegen.client.arguments import (
     request_of,
 )
 from imagegen.client.models import Model, Models
-from imagegen.comparison import Comparison, comparing
 from imagegen.config import configured, load
 from imagegen.defaults import TIMEOUT, Defaults
-from imagegen.download import fetched_image
 from imagegen.drivers import Account, Clock, Tell
 from imagegen.errors import ConfigurationError, ImageGenError, InvalidRequestError
 from imagegen.events import logger
-from imagegen.fallback import Fallback, Verb, report
-from imagegen.files import write_images
 from imagegen.flow import Flow
-from imagegen.health import Health, ModelHealth
 from imagegen.limits import Limiter
-from imagegen.orders import Batch, Order, Outcome, Plan
-from imagegen.planning import ModelPlan, plan_of
-from imagegen.policy import NEVER, Retries
-from imagegen.recovery import Reconciliation, Recovery
+from imagegen.pictures.download import fetched_image
+from imagegen.pictures.files import write_images
+from imagegen.purchase import orders
+from imagegen.purchase.buying import Buyer, Conditions, OnUnknown
+from imagegen.purchase.comparison import Comparison, comparing
+from imagegen.purchase.fallback import Fallback, Verb, report
+from imagegen.purchase.health import Health, ModelHealth
+from imagegen.purchase.orders import Batch, Order, Outcome, Plan
+from imagegen.purchase.planning import ModelPlan, plan_of
+from imagegen.purchase.policy import NEVER, Retries
+from imagegen.purchase.recovery import Reconciliation, Recovery
+from imagegen.purchase.routing import Route
 from imagegen.request import ImageRequest
 from imagegen.result import GeneratedImage, Generation, Job
-from imagegen.routing import Route
 
 if TYPE_CHECKING:
     from imagegen.config.settings import Settings

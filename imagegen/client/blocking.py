@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from imagegen import orders
 from imagegen.account import Checked, checking, pricing_now
 from imagegen.backends.base import Fit, Unsupported
 from imagegen.client.arguments import Money
@@ -18,21 +17,22 @@ from imagegen.client.base import (
 )
 from imagegen.client.models import Model
 from imagegen.client.watch import Watch
-from imagegen.comparison import Comparison
 from imagegen.defaults import TIMEOUT, Defaults
 from imagegen.drivers import Clock, Driver, Tell
+from imagegen.drivers.side_by_side import threads_side_by_side
 from imagegen.errors import ImageGenError
 from imagegen.events import Event
 from imagegen.flow import Done, Flow, advance
 from imagegen.net.engine import Http
-from imagegen.orders import Batch, Outcome, Plan
-from imagegen.policy import Retries
 from imagegen.pricing import Price
-from imagegen.recovery import Reconciliation
+from imagegen.purchase import orders
+from imagegen.purchase.comparison import Comparison
+from imagegen.purchase.orders import Batch, Outcome, Plan
+from imagegen.purchase.policy import Retries
+from imagegen.purchase.recovery import Reconciliation
+from imagegen.purchase.routing import Route
 from imagegen.request import ImageRequest
 from imagegen.result import Generation, Job
-from imagegen.routing import Route
-from imagegen.side_by_side import threads_side_by_side
 
 if TYPE_CHECKING:
     import httpx

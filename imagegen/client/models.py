@@ -9,9 +9,9 @@ from typing import TypeAlias
 
 from imagegen.backends.base import Backend
 from imagegen.errors import ConfigurationError, ImageGenError
+from imagegen.purchase.routing import Route
 from imagegen.redaction import brief
 from imagegen.request import ImageRequest
-from imagegen.routing import Route
 
 Model: TypeAlias = str | Route
 

@@ -23,8 +23,8 @@ from imagegen.config.tables import BUDGET, DEFAULTS, LEDGER, PRICE, ROUTE, secon
 from imagegen.config.trust import allowed_on_unknown, allowed_table
 from imagegen.defaults import Defaults
 from imagegen.errors import ConfigurationError, ImageGenError
+from imagegen.purchase.routing import Route
 from imagegen.redaction import brief
-from imagegen.routing import Route
 
 Said: TypeAlias = Iterator[tuple[Unit, Key, Any]]
 

@@ -21,9 +21,9 @@ from imagegen.config.providers import argument
 from imagegen.defaults import Defaults
 from imagegen.errors import ConfigurationError, ImageGenError
 from imagegen.pricing import Price
+from imagegen.purchase.routing import Route
 from imagegen.redaction import printable
 from imagegen.request import ImageRequest
-from imagegen.routing import Route
 
 if TYPE_CHECKING:
     from imagegen.ledger import Budget

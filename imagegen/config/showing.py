@@ -21,7 +21,7 @@ from imagegen.defaults import Defaults
 from imagegen.errors import ConfigurationError
 from imagegen.limits import Limits
 from imagegen.pricing import Price
-from imagegen.routing import Route
+from imagegen.purchase.routing import Route
 
 DEFAULT = "default"
 

@@ -13,10 +13,10 @@ from typing import Any, Literal, NewType, get_args, get_origin
 from cattrs import Converter
 
 from imagegen.backends.base import Fit, Unsupported
-from imagegen.buying import OnUnknown
 from imagegen.defaults import LONGEST_TIMEOUT
 from imagegen.errors import ConfigurationError
-from imagegen.routing import Strategy
+from imagegen.purchase.buying import OnUnknown
+from imagegen.purchase.routing import Strategy
 
 LARGEST_NUMBER = 1e300
 Currency = NewType("Currency", str)

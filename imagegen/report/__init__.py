@@ -19,7 +19,7 @@ from imagegen.wording import Room
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-    from imagegen.comparison import Comparison
+    from imagegen.purchase.comparison import Comparison
 
 
 INLINED = 100_000_000

@@ -13,7 +13,7 @@ from imagegen.result import Cost
 from imagegen.wording import money, unit
 
 if TYPE_CHECKING:
-    from imagegen.comparison import Contender
+    from imagegen.purchase.comparison import Contender
 
 WIDEST = 64
 """Percent of the width that the longest bar takes; the rest is for its figure."""

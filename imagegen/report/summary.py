@@ -13,7 +13,7 @@ from imagegen.result import Cost
 from imagegen.wording import basis, counted, money, unit
 
 if TYPE_CHECKING:
-    from imagegen.comparison import Comparison, Contender
+    from imagegen.purchase.comparison import Comparison, Contender
 
 
 @frozen

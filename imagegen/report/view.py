@@ -25,7 +25,7 @@ from imagegen.result import GeneratedImage, Generation, ImageFailure, Notice
 from imagegen.wording import Room, basis, caption, counted, data_url, moment, money
 
 if TYPE_CHECKING:
-    from imagegen.comparison import Comparison, Contender
+    from imagegen.purchase.comparison import Comparison, Contender
 
 _LONGEST = 1000
 _CHARGED = {"no": "not charged", "yes": "charged", "unknown": "perhaps charged"}

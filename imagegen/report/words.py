@@ -13,7 +13,7 @@ from imagegen.result import Attempt, Cost
 from imagegen.wording import known, unit
 
 if TYPE_CHECKING:
-    from imagegen.comparison import Contender
+    from imagegen.purchase.comparison import Contender
 
 HIDDEN = "<prompt hidden>"
 

@@ -30,8 +30,8 @@ from imagegen.backends.base import Backend, Terms, Translation
 from imagegen.backends.standing import amount, clock, moment
 from imagegen.config.environment import Backends
 from imagegen.flow import Call, Done, Flow, Reply, advance
-from imagegen.orders import Batch, Outcome, Plan
 from imagegen.pricing import Price
+from imagegen.purchase.orders import Batch, Outcome, Plan
 from imagegen.request import ImageRequest
 from imagegen.result import Generation, Job
 from imagegen.sandbox import Sandbox

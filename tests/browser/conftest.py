@@ -17,7 +17,7 @@ import pytest
 from attrs import define, field
 
 from imagegen import ImageRequest
-from imagegen.comparison import Comparison
+from imagegen.purchase.comparison import Comparison
 from imagegen.report import page
 from imagegen.sandbox import Fault, Sandbox
 from imagegen.testing import FakeClock

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from imagegen.comparison import Comparison
+from imagegen.purchase.comparison import Comparison
 from imagegen.report import page as page_of
 
 RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")

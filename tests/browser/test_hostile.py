@@ -8,8 +8,8 @@ import pytest
 from attrs import evolve
 
 from imagegen import Attempt, Cost, ImageFailure, ImageRequest, Notice, ReferenceImage
-from imagegen.comparison import Comparison, Contender
 from imagegen.errors import JobFailedError
+from imagegen.purchase.comparison import Comparison, Contender
 from imagegen.report import page
 
 HOSTILE = (

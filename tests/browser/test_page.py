@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from imagegen.comparison import Comparison
+from imagegen.purchase.comparison import Comparison
 from imagegen.report import page as page_of
 
 SHOWN = "images => images.every(image => image.complete && image.naturalWidth === 1024)"

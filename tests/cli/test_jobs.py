@@ -69,7 +69,7 @@ def run(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ru
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
 
-    monkeypatch.setattr("imagegen.recovery.SETTLING", 0.0)
+    monkeypatch.setattr("imagegen.purchase.recovery.SETTLING", 0.0)
     return lambda *arguments: CliRunner().invoke(imagegen, arguments)
 
 
@@ -340,7 +340,7 @@ def test_a_route_that_failed_says_how_to_look_the_unknown_up(run: Run, sandbox: 
 def test_the_unknown_is_looked_up_first_if_told_so(
     run: Run, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("imagegen.buying.SETTLING", 0.0)
+    monkeypatch.setattr("imagegen.purchase.buying.SETTLING", 0.0)
     sandbox.inject(LOST)
     result = run("generate", "a fox", "--model", WAVESPEED, "--on-unknown", "reconcile")
     assert result.exit_code == 0

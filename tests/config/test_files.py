@@ -18,8 +18,8 @@ from imagegen.config import load
 from imagegen.defaults import Defaults
 from imagegen.ledger import Budget
 from imagegen.pricing import Price
+from imagegen.purchase.routing import Route
 from imagegen.redaction import Secret
-from imagegen.routing import Route
 
 ROOT = Path(__file__).parents[2]
 RIGHT = sorted((ROOT / "fixtures" / "config" / "right").glob("*.toml"))

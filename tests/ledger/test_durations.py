@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from imagegen import ImageRequest, Job, WaveSpeed
-from imagegen.buying import Buyer
 from imagegen.ledger import Ledger
 from imagegen.ledger.durations import KEPT
+from imagegen.purchase.buying import Buyer
 from imagegen.testing import FakeClock, play, reply
 
 if TYPE_CHECKING:

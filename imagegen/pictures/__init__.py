@@ -1,0 +1,1 @@
+"""Pictures that were delivered: fetched, measured against the request, described, kept, shown."""

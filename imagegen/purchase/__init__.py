@@ -1,0 +1,1 @@
+"""Buying pictures with care for money: orders, limits, ledger, repetition, routes, recovery."""
