@@ -1,12 +1,13 @@
-"""The project's chores: `nox -s tests httpx2 lint types docs browser`, and `benchmark`."""
+"""The project's chores: `nox -s tests httpx2 lint types docs site browser`, and `benchmark`."""
 
+import shutil
 from pathlib import Path
 
 import nox
 
 nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_existing_virtualenvs = True
-nox.options.sessions = ["tests", "httpx2", "lint", "types", "docs", "browser"]
+nox.options.sessions = ["tests", "httpx2", "lint", "types", "docs", "site", "browser"]
 
 AXE = "axe-core@4.14.1"
 PROJECT = nox.project.load_toml("pyproject.toml")
@@ -59,8 +60,18 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def site(session: nox.Session) -> None:
+    """Make a site of the documentation in build/site; every warning is an error."""
+    install(session, "site")
+    folder = Path("build", "site")
+    shutil.rmtree(folder, ignore_errors=True)
+    strictly = ("--fail-on-warning", "--keep-going", "--nitpicky", "--quiet", "--fresh-env")
+    session.run("sphinx-build", *strictly, f"-d{session.create_tmp()}", "docs", str(folder))
+
+
+@nox.session
 def browser(session: nox.Session) -> None:
-    """Look at a comparison's report in Chromium, which must be installed; skip nothing."""
+    """Look at a comparison's report and the site in Chromium, which must be there; skip nothing."""
     install(session, "browser")
     folder = Path(session.virtualenv.location, "axe")
     session.run("npm", "install", "--silent", "--ignore-scripts", f"--prefix={folder}", AXE)

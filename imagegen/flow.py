@@ -5,7 +5,7 @@ A *flow* is a generator: it yields a `Call` whenever it wants one HTTP request m
 TransportError or DeadlineExceededError; so is whatever else ends it (Ctrl-C, cancellation), so
 that the flow can add what it knows. HTTP error statuses are replies: only the backend knows
 what they mean. Between calls a flow may yield a `Pause`, an event, which is passed on, or a
-`concurrent.futures.Future`, whose result `awaited` hands back.
+`concurrent.futures.Future`, whose result `awaited` hands back. A submission reads::
 
     def submit(self, request):
         reply = yield Call("POST", url, json=body, account=self.name, paid=True)

@@ -1,5 +1,7 @@
 """OpenTelemetry: one span for each paid submission, made from the events of a client.
 
+A client is given one as its listener::
+
     with OpenTelemetry() as spans, Client(on_event=spans) as client:
         ...
 

@@ -154,7 +154,7 @@ def test_it_is_quick_and_remembered() -> None:
 
 
 def test_the_page_says_what_the_models_can_do() -> None:
-    page = ROOT / "docs" / "models.md"
+    page = ROOT / "docs" / "reference" / "models.md"
     text = page.read_text(encoding="utf-8")
     assert tool().filled_in(text) == text, "it is stale: run python tools/matrix.py"
 

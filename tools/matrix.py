@@ -1,4 +1,4 @@
-"""Write the table of what models can do into docs/models.md.
+"""Write the table of what models can do into docs/reference/models.md.
 
 Usage: python tools/matrix.py
 """
@@ -13,7 +13,7 @@ from imagegen.capabilities import Capabilities, capabilities
 from imagegen.cli.models import pictures, ratios, references, sizes
 from imagegen.cli.prices import priced
 
-PAGE = Path(__file__).parents[1] / "docs" / "models.md"
+PAGE = Path(__file__).parents[1] / "docs" / "reference" / "models.md"
 BEGIN = "<!-- models: written by tools/matrix.py -->"
 END = "<!-- end of models -->"
 SHOWN = (

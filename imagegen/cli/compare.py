@@ -118,7 +118,7 @@ class Compared:
         return lines
 
     def as_json(self, say: Speaker) -> str:
-        """The object that `--json` prints; an interface, documented in docs/cli.md."""
+        """The object that `--json` prints; an interface: docs/guides/command.md."""
         return dumps(
             {
                 "sandbox": self.sandbox,

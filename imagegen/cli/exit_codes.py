@@ -1,4 +1,4 @@
-"""What the command's exit status says; an interface, documented in docs/cli.md."""
+"""What the command's exit status says; an interface: docs/guides/command.md."""
 
 from __future__ import annotations
 

@@ -181,7 +181,7 @@ class Finished:
         return exit_codes.OK if whole else exit_codes.PARTIAL
 
     def as_dict(self, say: Speaker) -> dict[str, Any]:
-        """The object that `--json` prints; an interface, documented in docs/cli.md."""
+        """The object that `--json` prints; an interface: docs/guides/command.md."""
         report = self.report
         return {
             "generations": [made_as_dict(each.generation, each.paths) for each in self.deliveries],

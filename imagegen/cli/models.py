@@ -134,7 +134,7 @@ def remarks(found: Capabilities) -> str:
 
 
 def _as_dict(found: Capabilities) -> dict[str, Any]:
-    """One model of the object that `--json` prints; an interface, documented in docs/models.md."""
+    """One model of the object that `--json` prints; an interface: docs/reference/models.md."""
     return {
         **asdict(found, recurse=False),
         "free_sizes": found.free_sizes and asdict(found.free_sizes),

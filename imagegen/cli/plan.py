@@ -110,7 +110,7 @@ def _sums(costs: Sequence[Cost]) -> str:
 
 
 def _as_json(plans: Sequence[ModelPlan], say: Speaker) -> str:
-    """The object that `--json` prints; an interface, documented in docs/cli.md."""
+    """The object that `--json` prints; an interface: docs/guides/command.md."""
     return dumps({"plans": [_plan(plan, say) for plan in plans]})
 
 

@@ -270,7 +270,7 @@ def _advise(known: Sequence[Known], today: date) -> None:
 
 
 def _as_dict(known: Sequence[Known], brought: Refresh | None, today: date) -> dict[str, Any]:
-    """The object that `--json` prints; an interface, documented in docs/models.md."""
+    """The object that `--json` prints; an interface: docs/reference/models.md."""
     return {
         "prices": [
             {

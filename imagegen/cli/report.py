@@ -173,7 +173,7 @@ _IN_PYTHON = {
 
 
 def as_json(generation: Generation, paths: Sequence[Path | None], *, sandbox: bool) -> str:
-    """The object that `--json` prints; an interface, documented in docs/cli.md."""
+    """The object that `--json` prints; an interface: docs/guides/command.md."""
     return dumps({"sandbox": sandbox, **made_as_dict(generation, paths)})
 
 

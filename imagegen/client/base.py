@@ -98,7 +98,7 @@ class BaseClient:
     def from_config(
         cls, path: str | Path | None = None, *, profile: str | None = None, **options: Any
     ) -> Self:
-        """Make a client as ``imagegen.toml`` and the environment say; see docs/configuration.md.
+        """Make a client as ``imagegen.toml`` and the environment say.
 
         Args:
             path: the file to read, which is trusted; None: the one that ``IMAGEGEN_CONFIG``

@@ -236,7 +236,7 @@ class Client(BaseClient):
 
         Pictures that are still URLs are fetched. Files are named after provider, request id and
         place, and appear whole or not at all. Unless *provenance* is False (None: the client's
-        default), PNG and JPEG files say how they were made; see docs/pictures.md.
+        default), PNG and JPEG files say how they were made; see docs/guides/pictures.md.
 
         Raises:
             ImageGenError: a picture could not be fetched (the others are written all the same;

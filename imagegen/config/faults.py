@@ -130,7 +130,7 @@ class Place:
 def one_of(known: Iterable[str], meant: str = "") -> str:
     """Advise to choose among *known*, the nearest to *meant* first."""
     if patience.get() <= 0:
-        return "See docs/configuration.md"
+        return "See docs/guides/configuration.md"
     names = sorted(known)
     if not names:
         return "There are none here; leave it out"

@@ -11,7 +11,8 @@ from imagegen.errors import ConfigurationError
 from imagegen.limits import presets
 
 _HEAD = """\
-# Settings of imagegen. Take the "# " off a line to use it; docs/configuration.md explains each.
+# Settings of imagegen. Take the "# " off a line to use it.
+# docs/guides/configuration.md explains each.
 # Amounts of money are written in quotes.
 
 # [defaults]

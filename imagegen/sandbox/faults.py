@@ -96,23 +96,23 @@ class Fault:
     next `times` (None: all that follow) are hit. Where two faults would hit one request, the
     one injected first does, and the other waits for the next request.
 
-    | kind | what happens |
-    |---|---|
-    | `rate_limit` | MiniMax code 1002; WaveSpeed HTTP 429; `retry_after` adds the header |
-    | `insufficient_balance` | MiniMax code 1008; WaveSpeed HTTP 400 with its text |
-    | `code` | MiniMax `base_resp` with `code`; WaveSpeed envelope `code` under HTTP `status` |
-    | `moderated` | picture number `image` is blocked (counted from 0; None: all of them) |
-    | `missing` | picture number `image` is billed and not delivered |
-    | `slow` | submit: the generation takes `seconds` longer; else the answer does |
-    | `late` | a correct answer, `seconds` late |
-    | `http` | HTTP `status` with a body of `shape` json, html or empty |
-    | `drop` | the connection breaks |
-    | `garbage` | accepted; HTTP 200 with a body of `shape` text, html, empty, truncated, types |
-    | `sync_timeout` | WaveSpeed sync mode answers processing and code 5004; the task goes on |
-    | `prediction_status` | submit: the prediction ends so; poll: this one answer says so |
-    | `outputs` | the outputs have the `shape` null, objects or empty |
-    | `nanoseconds` | WaveSpeed `created_at` with nine fractional digits |
-    | `expired` | the picture's URL answers 403 |
+    By `kind`, this happens:
+
+    - `rate_limit`: MiniMax code 1002; WaveSpeed HTTP 429; `retry_after` adds the header
+    - `insufficient_balance`: MiniMax code 1008; WaveSpeed HTTP 400 with its text
+    - `code`: MiniMax `base_resp` with `code`; WaveSpeed envelope `code` under HTTP `status`
+    - `moderated`: picture number `image` is blocked (counted from 0; None: all of them)
+    - `missing`: picture number `image` is billed and not delivered
+    - `slow`: submit: the generation takes `seconds` longer; else the answer does
+    - `late`: a correct answer, `seconds` late
+    - `http`: HTTP `status` with a body of `shape` json, html or empty
+    - `drop`: the connection breaks
+    - `garbage`: accepted; HTTP 200 with a body of `shape` text, html, empty, truncated, types
+    - `sync_timeout`: WaveSpeed sync mode answers processing and code 5004; the task goes on
+    - `prediction_status`: submit: the prediction ends so; poll: this one answer says so
+    - `outputs`: the outputs have the `shape` null, objects or empty
+    - `nanoseconds`: WaveSpeed `created_at` with nine fractional digits
+    - `expired`: the picture's URL answers 403
 
     `accepted` is for `http` and `drop`: whether the request was taken (a submission: logged
     and billed) before it went wrong. `seconds` delays the answer, or the break, of any kind.

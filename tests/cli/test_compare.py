@@ -75,7 +75,9 @@ def test_the_report_has_the_pictures_of_both(run: Run, tmp_path: Path) -> None:
 def test_json_has_the_documented_fields(run: Run) -> None:
     result = run("a fox", *BOTH, "--json")
     told = json.loads(result.stdout)
-    page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "guides" / "command.md").read_text(
+        encoding="utf-8"
+    )
     documented = page.split("`compare` prints", 1)[1].split("```json\n", 1)[1].split("```", 1)[0]
     example = json.loads(documented)
     assert told.keys() == example.keys()

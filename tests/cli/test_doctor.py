@@ -32,7 +32,7 @@ from imagegen.ledger import Entry, Ledger
 from imagegen.pricing import Price
 from imagegen.sandbox import Sandbox
 
-PAGE = (Path(__file__).parents[2] / "docs" / "doctor.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "guides" / "doctor.md").read_text(encoding="utf-8")
 KEY = "made-up-key-of-the-doctor"
 WRONG = "another-made-up-key-of-the-doctor"
 PROVIDERS = {"minimax": ("MINIMAX_API_HOST", "MINIMAX_API_KEY")} | {

@@ -225,7 +225,9 @@ def test_no_progress_is_written_when_piped(run: Run) -> None:
 def test_every_documented_status_is_one_that_the_command_uses() -> None:
     used = {exit_codes.exit_code(kind("x")) for kind in _kinds(ImageGenError)}
     used |= {exit_codes.OK, exit_codes.PARTIAL, exit_codes.INTERRUPTED}
-    page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "guides" / "command.md").read_text(
+        encoding="utf-8"
+    )
     documented = {int(line.split("|")[1]) for line in page.splitlines() if line[2:3].isdigit()}
     assert documented == used
     assert all(f"{status} " in EPILOG for status in used)

@@ -42,7 +42,7 @@ MINIMAX, WAVESPEED = "minimax:image-01", "wavespeed:minimax/image-01"
 LOST = Fault("drop", accepted=True)
 SLOW = Fault("slow", seconds=2.0)
 NEVER_THERE = Fault("http", status=504, shape="html")
-PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "guides" / "command.md").read_text(encoding="utf-8")
 Run = Callable[..., Result]
 Leave = Callable[..., None]
 
@@ -102,7 +102,7 @@ def entries(run: Run, *options: str) -> list[dict[str, Any]]:
 
 
 def documented(key: str) -> Any:
-    """The object in docs/cli.md that has this key."""
+    """The object in docs/guides/command.md that has this key."""
     blocks = re.findall(r"^```json\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     (found,) = [block for block in map(json.loads, blocks) if key in block]
     return found

@@ -15,7 +15,7 @@ from imagegen.capabilities import capabilities
 from imagegen.cli.commands import imagegen
 from imagegen.cli.models import remarks
 
-PAGE = (Path(__file__).parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "models.md").read_text(encoding="utf-8")
 
 
 def models(*arguments: str) -> Result:

@@ -58,7 +58,9 @@ def test_the_exact_body_is_shown_and_in_json() -> None:
 
 def test_json_has_the_documented_fields() -> None:
     (told,) = planned("a fox", "--model", WAVESPEED)
-    page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "guides" / "command.md").read_text(
+        encoding="utf-8"
+    )
     documented = page.split("`plan` prints", 1)[1].split("```json\n", 1)[1].split("```", 1)[0]
     (example,) = json.loads(documented)["plans"]
     assert told.keys() == example.keys()

@@ -23,7 +23,7 @@ from imagegen.config.prices import read_prices, write_prices
 from imagegen.pricing import Price
 from imagegen.sandbox import Sandbox
 
-PAGE = (Path(__file__).parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "models.md").read_text(encoding="utf-8")
 TODAY = datetime.now(UTC).date()
 TEXT_TO_IMAGE = "wavespeed:minimax/image-01/text-to-image"
 IMAGE_TO_IMAGE = "wavespeed:minimax/image-01/image-to-image"

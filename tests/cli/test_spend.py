@@ -20,7 +20,7 @@ from imagegen.ledger import Entry, Ledger
 from imagegen.wording import counted
 
 DAY = datetime(2026, 11, 20, 23, 59, tzinfo=UTC)
-PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "guides" / "command.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from imagegen.redaction import Secret
 ROOT = Path(__file__).parents[2]
 RIGHT = sorted((ROOT / "fixtures" / "config" / "right").glob("*.toml"))
 WRONG = sorted((ROOT / "fixtures" / "config" / "wrong").glob("*.toml"))
-PAGE = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "guides" / "configuration.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 ENVIRON = {"MINIMAX_API_KEY": "sk-canary-environment"}
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+import imagegen
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("fixtures/*.md")])
 
@@ -24,6 +26,13 @@ def test_local_links_lead_somewhere(page: Path) -> None:
     targets = re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text(encoding="utf-8"))
     missing = [target for target in targets if not (page.parent / target).exists()]
     assert missing == []
+
+
+def test_the_reference_has_every_public_name() -> None:
+    pages = (ROOT / "docs" / "reference" / "api").glob("*.md")
+    text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
+    shown = set(re.findall(r"^\.\. auto(?:class|exception|function):: (\w+)$", text, re.MULTILINE))
+    assert set(imagegen.__all__) - shown == {"__version__"}
 
 
 def test_the_first_two_blocks_are_one_command_line_each() -> None:

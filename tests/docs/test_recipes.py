@@ -14,7 +14,9 @@ import pytest
 
 from imagegen.sandbox import Fault, Sandbox
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "recipes.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "guides" / "recipes.md").read_text(
+    encoding="utf-8"
+)
 PYTHON = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 TOML = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 SWITCH, COMPARE, _, FALL_BACK = PYTHON
