@@ -33,6 +33,7 @@ S = TypeVar("S")
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
+BEARER = "Authorization: Bearer {key}"
 LONGEST_RETRY_AFTER = 86_400.0
 
 

@@ -5,19 +5,25 @@ A backend translates; it has no clock, socket, file or key. `imagegen.backends` 
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from datetime import datetime
 from typing import Any, ClassVar, Literal, get_args
 
 from attrs import field, frozen
 
-from imagegen.addresses import is_loopback
+from imagegen.backends.geometry import (
+    nearest_listed,
+    nearest_of_shape,
+    nearest_ratio,
+    shape,
+    shape_of,
+)
+from imagegen.backends.options import known_limits, only_prices, optional_host, optional_secret
 from imagegen.backends.standing import Standing
 from imagegen.errors import (
-    ConfigurationError,
     DeadlineExceededError,
     ImageGenError,
     InvalidRequestError,
@@ -25,11 +31,11 @@ from imagegen.errors import (
     TransportError,
     UnsupportedFeatureError,
 )
-from imagegen.flow import Call, Flow, Reply
+from imagegen.flow import BEARER, Call, Flow, Reply
 from imagegen.limits import Limits, preset
 from imagegen.pricing import Price
-from imagegen.redaction import Secret, brief, without_query
-from imagegen.request import ImageRequest
+from imagegen.redaction import Secret, brief
+from imagegen.request import ImageRequest, Size
 from imagegen.result import Generation, Job, Notice
 
 Fit = Literal["strict", "nearest"]
@@ -68,68 +74,6 @@ class Translation:
     notices: tuple[Notice, ...] = ()
 
 
-def optional_secret(value: str | Secret | None) -> Secret | None:
-    """Convert a key given as text; an empty one counts as not given.
-
-    Raises:
-        ConfigurationError: no HTTP header can carry it.
-    """
-    if not isinstance(value, (str, Secret, type(None))):
-        raise ConfigurationError("the API key must be a string", field="api_key")
-    secret = Secret(value) if isinstance(value, str) else value
-    del value  # a traceback may show locals
-    if secret is None or not secret.reveal():
-        return None
-    if not re.fullmatch(r"[!-~]+", secret.reveal()):
-        raise ConfigurationError(
-            "the API key has a space, a line break or a character outside ASCII",
-            advice="Copy it again",
-            field="api_key",
-        )
-    return secret
-
-
-_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
-_HOST_URL = re.compile(
-    rf"(?P<scheme>https?)://(?P<host>{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:.]+\])"
-    r"(?::(?P<port>[0-9]{1,5}))?(?:/[A-Za-z0-9._~/-]*)?"
-)
-
-
-def optional_host(value: str | None) -> str | None:
-    """Check and tidy a base URL: https, or http on this machine only.
-
-    Raises:
-        ConfigurationError: anything else.
-    """
-    if value is None or (isinstance(value, str) and not value.strip()):
-        return None
-    url = str(value).strip().rstrip("/")
-    match = _HOST_URL.fullmatch(url)
-    safe = match and (match["scheme"] == "https" or is_loopback(match["host"].strip("[]")))
-    if not safe or int((match and match["port"]) or 443) not in range(1, 65_536):
-        raise ConfigurationError(
-            f"{without_query(url)!r} cannot be a base_url",
-            advice='Give "https://host[:port][/prefix]"; http is only for 127.0.0.1 and localhost',
-            field="base_url",
-        )
-    return url
-
-
-def _known_limits(backend: Backend, _: object, given: Limits | str | None) -> None:
-    if isinstance(given, str):
-        preset(backend.name, given)
-    elif given is not None and not isinstance(given, Limits):
-        raise ConfigurationError(f"limits must be Limits, not {brief(given)}", field="limits")
-
-
-def _only_prices(_: Backend, __: object, given: Mapping[str, Price]) -> None:
-    if not isinstance(given, Mapping) or not all(isinstance(p, Price) for p in given.values()):
-        raise ConfigurationError(
-            f"prices must be a mapping of model ids to Price, not {brief(given)}", field="prices"
-        )
-
-
 @frozen(kw_only=True)
 class Backend(ABC):
     """A provider, as imagegen sees it: its account, and how to talk to it.
@@ -147,6 +91,8 @@ class Backend(ABC):
     """Short name in model strings, errors and results, such as ``"minimax"``."""
     key_variable: ClassVar[str]
     """Environment variable that holds the key."""
+    key_header: ClassVar[str] = BEARER
+    """How the key goes along: the header, with ``{key}`` in its place."""
     host_variable: ClassVar[str]
     """Environment variable that overrides the host."""
     default_host: ClassVar[str]
@@ -160,8 +106,8 @@ class Backend(ABC):
 
     api_key: Secret | None = field(default=None, converter=optional_secret)
     base_url: str | None = field(default=None, converter=optional_host)
-    limits: Limits | str | None = field(default=None, validator=_known_limits)
-    prices: Mapping[str, Price] = field(factory=dict[str, Price], validator=_only_prices)
+    limits: Limits | str | None = field(default=None, validator=known_limits)
+    prices: Mapping[str, Price] = field(factory=dict[str, Price], validator=only_prices)
 
     @property
     def host(self) -> str:
@@ -301,6 +247,39 @@ class Draft:
             raise self.refusal(name, why, f'The nearest is {instead}; fit="nearest" takes it')
         self._note("adjusted", name, f"{why}; {instead} was sent")
 
+    def takes_no(self, request: ImageRequest, *names: str) -> None:
+        """Treat the fields *names* as `unsupported` where *request* asks for them."""
+        for name in names:
+            if getattr(request, name) not in (None, ()):
+                self.unsupported(name, "this model takes none")
+
+    def size_among(self, request: ImageRequest, sizes: Sequence[Size]) -> Size | None:
+        """The one of *sizes* that *request* asks for, by pixels or by a ratio; None if by neither.
+
+        Where none is just that, the nearest is `unfit`. Of one ratio, the first listed is taken.
+        """
+        if request.size is not None:
+            name, asked, nearest = "size", str(request.size), nearest_listed(request.size, sizes)
+            fits = nearest == request.size
+        elif request.aspect_ratio is not None:
+            name, asked = "aspect_ratio", request.aspect_ratio
+            nearest = nearest_of_shape(shape(asked), sizes)
+            fits = shape_of(nearest) == shape(asked)
+        else:
+            return None
+        if not fits:
+            self.unfit(name, f"{asked} is not one of {', '.join(map(str, sizes))}", nearest)
+        return nearest
+
+    def ratio_among(self, ratio: str, ratios: Iterable[str]) -> str:
+        """Return *ratio* if it is one of *ratios*, else the nearest, which is `unfit`."""
+        allowed = tuple(ratios)
+        if ratio in allowed:
+            return ratio
+        nearest = nearest_ratio(shape(ratio), allowed)
+        self.unfit("aspect_ratio", f"{ratio} is not one of {', '.join(allowed)}", nearest)
+        return nearest
+
     def refusal(self, name: str, why: str, advice: str) -> UnsupportedFeatureError:
         """Make the error for a field that the model cannot express."""
         return UnsupportedFeatureError(
@@ -331,7 +310,7 @@ class Draft:
                 provider=self.provider,
                 field="provider_options",
             )
-        self.body.update(options)
+        self.body.update(deepcopy(dict(options)))
 
     def _note(
         self, kind: Literal["adjusted", "ignored", "unverified"], name: str, words: str

@@ -33,6 +33,11 @@ def nearest_ratio(wanted: Fraction, ratios: Iterable[str]) -> str:
     return min(ratios, key=lambda ratio: unlikeness(wanted, shape(ratio)))
 
 
+def nearest_of_shape(wanted: Fraction, sizes: Iterable[Size]) -> Size:
+    """The first of *sizes* that is closest to the *wanted* shape."""
+    return min(sizes, key=lambda size: unlikeness(wanted, shape_of(size)))
+
+
 def nearest_listed(wanted: Size, sizes: Iterable[Size]) -> Size:
     """The one of *sizes* that is closest in shape, then in area."""
 

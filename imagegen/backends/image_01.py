@@ -6,11 +6,9 @@ minimax/image-01 name the same sizes and bounds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from types import MappingProxyType
 
 from imagegen.backends.base import Draft
-from imagegen.backends.geometry import nearest_ratio, shape
 from imagegen.request import Size
 
 RATIOS = MappingProxyType(
@@ -41,13 +39,3 @@ def fitting_size(draft: Draft, size: Size) -> Size:
 
 def _fitting_side(side: int) -> int:
     return min(max(STEP * round(side / STEP), SHORTEST), LONGEST)
-
-
-def fitting_ratio(draft: Draft, ratio: str, ratios: Iterable[str] = RATIOS) -> str:
-    """Return *ratio* if it is one of *ratios*, else the nearest, if the terms allow."""
-    allowed = tuple(ratios)
-    if ratio in allowed:
-        return ratio
-    nearest = nearest_ratio(shape(ratio), allowed)
-    draft.unfit("aspect_ratio", f"{ratio} is not one of {', '.join(allowed)}", nearest)
-    return nearest

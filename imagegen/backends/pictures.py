@@ -9,7 +9,14 @@ from typing import Any, TypeGuard
 
 from attrs import frozen
 
-from imagegen.errors import Charged, ImageGenError
+from imagegen.errors import (
+    Charged,
+    ContentPolicyError,
+    ImageGenError,
+    JobFailedError,
+    MalformedReplyError,
+    SubmissionUnknownError,
+)
 from imagegen.pricing import Price
 from imagegen.request import ImageRequest
 from imagegen.result import (
@@ -24,6 +31,7 @@ from imagegen.result import (
 )
 
 SHOWN_TEXT = 2000
+_GRAVEST_FIRST: tuple[Charged, ...] = ("unknown", "yes", "no")
 
 
 @frozen(kw_only=True)
@@ -38,6 +46,20 @@ class Exchange:
     execution_seconds: float | None = None
     notices: tuple[Notice, ...] = ()
     job: Job | None = None
+
+    @classmethod
+    def of(cls, job: Job, *, execution_seconds: float | None = None) -> Exchange:
+        """What is known of an accepted *job*."""
+        return cls(
+            provider=job.provider,
+            model=job.model,
+            request=job.request,
+            request_id=job.id,
+            created_at=job.created_at,
+            execution_seconds=execution_seconds,
+            notices=job.notices,
+            job=job,
+        )
 
     @property
     def blank(self) -> GeneratedImage:
@@ -62,6 +84,53 @@ class Exchange:
             request_id=self.request_id,
             job=self.job,
         )
+
+    def error(self, kind: type[ImageGenError], message: str, *, charged: Charged) -> ImageGenError:
+        """Say why the whole of it brought no picture, and that it is over."""
+        return kind(
+            message,
+            provider=self.provider,
+            model=self.model,
+            job=self.job,
+            charged=charged,
+            request_id=self.request_id,
+        )
+
+    def settled(
+        self,
+        items: Sequence[GeneratedImage | ImageFailure],
+        *,
+        price: Price | None,
+        raw: Any,
+    ) -> Generation:
+        """Join what came of each picture, in order; any that is not told of is a failure too.
+
+        The cost is the list price of all but the failures that are charged "no".
+
+        Raises:
+            ImageGenError: no picture came.
+        """
+        images = [item for item in items if isinstance(item, GeneratedImage)]
+        failures = [item for item in items if isinstance(item, ImageFailure)]
+        failures += (
+            self.failure(MalformedReplyError, "the provider does not tell of it", index=index)
+            for index in range(len(items), self.request.n)
+        )
+        if not images:
+            raise self._nothing(failures)
+        billed = len(images) + sum(failure.charged != "no" for failure in failures)
+        return self.generation(images, failures, price=price, billed=billed, raw=raw)
+
+    def _nothing(self, failures: Sequence[ImageFailure]) -> ImageGenError:
+        """The error that ends it for good, unless nobody knows whether it was accepted."""
+        gravest = min(failures, key=lambda failure: _GRAVEST_FIRST.index(failure.charged))
+        charged = gravest.charged
+        kind: type[ImageGenError] = MalformedReplyError if charged == "yes" else JobFailedError
+        if charged == "unknown" and self.job is None:
+            kind = SubmissionUnknownError
+        if any(failure.error == ContentPolicyError.__name__ for failure in failures):
+            kind = ContentPolicyError
+        return self.error(kind, f"no picture came: {gravest.message}", charged=charged)
 
     def generation(
         self,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
+
+from attrs import frozen
 
 from imagegen import codec
 from imagegen.errors import (
@@ -41,6 +44,22 @@ _BY_STATUS: Mapping[int, type[ImageGenError]] = {
 }
 
 
+@frozen
+class Said:
+    """What a provider says where it refuses.
+
+    Attributes:
+        words: its own explanation; empty where it gives none.
+        kind: the error that its own code stands for, if by its documentation nothing was accepted
+            then; None: the HTTP status decides.
+        code: its own code, where that is a number.
+    """
+
+    words: str = ""
+    kind: type[ImageGenError] | None = None
+    code: int | None = None
+
+
 def is_refusal(status: int) -> bool:
     """Tell an HTTP-like status that says by itself that nothing was accepted; no 5xx does."""
     return status in _BY_STATUS
@@ -58,6 +77,33 @@ def told(kind: type[ImageGenError], words: str, reply: Reply, **context: Any) ->
         context["retry_after"] = reply.retry_after
     context.setdefault("status", reply.status)
     return kind(words, **context)
+
+
+def accepted(
+    reply: Reply, cls: type[T], said: Callable[[Any], Said], **context: Any
+) -> tuple[T, Any]:
+    """Read the answer to a paid call: as *cls*, and as the decoded JSON.
+
+    Only a 2xx that can be read as *cls* counts. Of any other, *said* reads the explanation.
+
+    Raises:
+        ImageGenError: the provider refused: the explanation names the error, or the status does.
+        SubmissionUnknownError: nobody can tell from this answer.
+    """
+    try:
+        raw = codec.decode(reply.body, pictures=reply.pictures)
+    except MalformedReplyError as error:
+        raise without_words(reply, **context) from error
+    if 200 <= reply.status < 300:
+        with suppress(MalformedReplyError):
+            return codec.structure(raw, cls), raw
+    refusal = said(raw)
+    if refusal.kind is None and not refusal.words:
+        raise without_words(reply, **context)
+    words, context["code"] = refusal.words or "no reason given", refusal.code
+    if refusal.kind is None and is_refusal(reply.status):
+        raise refused(reply.status, words, reply, **context)
+    raise told(refusal.kind or SubmissionUnknownError, words, reply, **context)
 
 
 def answered(reply: Reply, cls: type[T], provider: str | None = None) -> T:

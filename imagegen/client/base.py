@@ -78,7 +78,7 @@ class BaseClient:
         self._on_event = on_event
         self._retries = checked(retries, Retries, "retries") or NEVER
         usable = [b for b in self._backends.values() if isinstance(b, Backend)]
-        self._accounts = {b.name: Account(b.host, b.api_key) for b in usable}
+        self._accounts = {b.name: Account(b.host, b.api_key, b.key_header) for b in usable}
         self._trusted = frozenset("/".join(b.host.split("/", 3)[:3]) for b in usable)
         self._health = Health(self._clock.monotonic)
         self.ledger, self._own_ledger = ledger_for(ledger, budget)

@@ -12,7 +12,7 @@ from typing import Literal
 
 from attrs import field, frozen
 
-from imagegen.backends.base import optional_secret
+from imagegen.backends.options import optional_secret
 from imagegen.config.tables import wrong_kind
 from imagegen.errors import ConfigurationError
 from imagegen.redaction import Secret, printable

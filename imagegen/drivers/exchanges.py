@@ -20,7 +20,7 @@ from imagegen.errors import (
     ImageGenError,
     TransportError,
 )
-from imagegen.flow import Call, Pause, Reply
+from imagegen.flow import BEARER, Call, Pause, Reply
 from imagegen.net.engine import NOT_SENT
 from imagegen.redaction import Secret, without_query
 
@@ -53,10 +53,16 @@ class Clock:
 
 @frozen
 class Account:
-    """A backend's key and the only host that it may be sent to."""
+    """A backend's key, the only host that it may be sent to, and the header that carries it."""
 
     host: str
     key: Secret | None
+    header: str = BEARER
+
+    def credentials(self, key: Secret) -> tuple[bytes, bytes]:
+        """The header with *key* in its place."""
+        name, _, value = self.header.partition(": ")
+        return name.lower().encode(), value.replace("{key}", key.reveal()).encode()
 
 
 class Wire:
@@ -165,10 +171,10 @@ class Exchanges:
             return headers
         if url.origin != self._origins[call.account]:
             raise _astray(call.account)
-        key = self._accounts[call.account].key
-        if key is None:
+        account = self._accounts[call.account]
+        if account.key is None:
             raise ConfigurationError("there is no API key", provider=call.account, field="api_key")
-        return [*headers, (b"authorization", f"Bearer {key.reveal()}".encode())]
+        return [*headers, account.credentials(account.key)]
 
     def _reply(self, call: Call, response: net.Response[Any], taken: Body, body: bytes) -> Reply:
         """The reply, without a key that the provider echoes: any message may quote it."""

@@ -216,6 +216,16 @@ def test_another_spelling_of_the_own_origin_gets_the_key(
     assert route.calls.last.request.headers["authorization"] == f"Bearer {KEY}"
 
 
+def test_the_key_goes_in_the_header_that_the_account_names(
+    kit: Any, time: FakeClock, web: respx.MockRouter
+) -> None:
+    account = Account(HOST, Secret(KEY), "X-Key: Key {key}")
+    route = web.get(f"{HOST}/v1/job").respond(200)
+    kit.driver({"shop": account}, time).call(GET)
+    sent = route.calls.last.request.headers
+    assert (sent["x-key"], "authorization" in sent) == (f"Key {KEY}", False)
+
+
 def test_a_call_without_account_carries_no_key_even_to_the_own_origin(
     driver: Any, web: respx.MockRouter
 ) -> None:

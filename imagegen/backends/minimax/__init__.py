@@ -30,12 +30,12 @@ from imagegen.backends.image_01 import (
     RATIOS,
     SHORTEST,
     STEP,
-    fitting_ratio,
     fitting_size,
 )
 from imagegen.backends.minimax.account import checked
-from imagegen.backends.minimax.replies import CODES, ImageReply, integer, member
+from imagegen.backends.minimax.replies import CODES, ImageReply
 from imagegen.backends.pictures import Exchange, inline_image, is_url
+from imagegen.backends.reading import integer, member
 from imagegen.backends.refusals import told, without_words
 from imagegen.backends.standing import Standing
 from imagegen.errors import (
@@ -186,7 +186,7 @@ def _region(host: str) -> str:
 def _add_shape(draft: Draft, request: ImageRequest) -> None:
     if request.aspect_ratio is not None:
         ratios = [r for r in RATIOS if r != "21:9" or draft.model == "image-01"]
-        draft.body["aspect_ratio"] = fitting_ratio(draft, request.aspect_ratio, ratios)
+        draft.body["aspect_ratio"] = draft.ratio_among(request.aspect_ratio, ratios)
     elif request.size is not None and draft.model == "image-01":
         size = fitting_size(draft, request.size)
         draft.body |= {"width": size.width, "height": size.height}

@@ -14,7 +14,8 @@ from typing import Any, Literal
 
 from attrs import frozen
 
-from imagegen.backends.minimax.replies import CODES, ImageReply, integer, member
+from imagegen.backends.minimax.replies import CODES, ImageReply
+from imagegen.backends.reading import integer, member
 from imagegen.backends.refusals import answered, refused, told
 from imagegen.backends.standing import Balance, Quota, Standing, amount, clock, moment
 from imagegen.errors import (

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from attrs import frozen
 
+from imagegen.backends.reading import integer, member
 from imagegen.errors import (
     AuthenticationError,
     Charged,
@@ -85,15 +85,3 @@ class ImageReply:
         names = ("image_base64", "image_urls") if inline else ("image_urls", "image_base64")
         arrays = (member(self.data, name) for name in names)
         return next((array for array in arrays if isinstance(array, list) and array), [])
-
-
-def member(value: object, name: str) -> Any:
-    """Return a field of an object; None where *value* is none or has none of that name."""
-    return value.get(name) if isinstance(value, dict) else None
-
-
-def integer(value: object) -> int | None:
-    """Read an integer that the service may send as a string; None for anything else."""
-    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value):
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None

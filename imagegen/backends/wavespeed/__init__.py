@@ -7,21 +7,20 @@ its official clients do.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Any, ClassVar
-from urllib.parse import quote
+from typing import ClassVar
 
-from attrs import Attribute, Factory, evolve, field, frozen
+from attrs import evolve, field, frozen
 
 from imagegen.backends.base import (
-    Backend,
     Terms,
     Translation,
     attached,
     submit_once,
 )
-from imagegen.backends.pacing import LONGEST, Asking, Bounds, Growing, Pace, Paces
+from imagegen.backends.polling import Polling, Polls, yes_or_no
+from imagegen.backends.reading import segment
 from imagegen.backends.standing import Standing
 from imagegen.backends.wavespeed.account import checked
 from imagegen.backends.wavespeed.catalogue import (
@@ -32,18 +31,13 @@ from imagegen.backends.wavespeed.catalogue import (
     members,
 )
 from imagegen.backends.wavespeed.lookup import found
-from imagegen.backends.wavespeed.polling import Polls
 from imagegen.backends.wavespeed.predictions import Prediction, outcome, submitted
 from imagegen.backends.wavespeed.prices import current
 from imagegen.backends.wavespeed.sweeps import APART, Sweeps
 from imagegen.backends.wavespeed.translation import full_model_id, translate
-from imagegen.errors import (
-    ConfigurationError,
-    InvalidRequestError,
-)
+from imagegen.errors import InvalidRequestError
 from imagegen.flow import Call, Flow
 from imagegen.pricing import Price, list_price
-from imagegen.redaction import brief
 from imagegen.request import ImageRequest
 from imagegen.result import Generation, Job
 
@@ -51,25 +45,8 @@ HOST = "https://api.wavespeed.ai"
 POLL_TIMEOUT = 30.0
 
 
-def _within(low: float, high: float) -> Callable[[object, Attribute[Any], Any], None]:
-    def check(_: object, attribute: Attribute[Any], value: Any) -> None:
-        if not isinstance(value, (int, float)) or not low <= value <= high:
-            raise ConfigurationError(
-                f"{attribute.name} must be {low}–{high}, not {brief(value)}", field=attribute.name
-            )
-
-    return check
-
-
-def _yes_or_no(_: object, attribute: Attribute[Any], value: Any) -> None:
-    if not isinstance(value, bool):
-        raise ConfigurationError(
-            f"{attribute.name} must be True or False, not {brief(value)}", field=attribute.name
-        )
-
-
 @frozen(kw_only=True)
-class WaveSpeed(Backend):
+class WaveSpeed(Polling):
     """Backend for WaveSpeedAI.
 
     Args:
@@ -77,15 +54,9 @@ class WaveSpeed(Backend):
         base_url: None takes ``WAVESPEED_BASE_URL``, else https://api.wavespeed.ai.
         sync_mode: ask the submission to wait for the pictures where the model can; when that
             takes too long for WaveSpeedAI, the same prediction is polled.
-        first_poll: seconds from the submission to the first poll; WaveSpeedAI asks for 2 or more.
-        poll_growth: factor by which each wait is longer than the last.
-        slowest_poll: seconds that no wait exceeds.
-        learn_polls: learn from the last jobs of each model when to ask; the three options above
-            hold until three of its jobs have ended.
-        shortest_poll: seconds that no learned wait falls below.
-        average_poll: over the life of a prediction, learned polls are no more than one in so many
-            seconds. `first_poll` goes before these two where it is less.
-        poll_failures: how many polls in a row may fail before the error is raised with its job.
+        first_poll, poll_growth, slowest_poll, learn_polls, shortest_poll, average_poll,
+            poll_failures: when to poll, as `Polling` says; WaveSpeedAI asks for a `first_poll`
+            of 2 seconds or more.
         poll_together: ask for many predictions with one request where many are waited for.
     """
 
@@ -99,20 +70,7 @@ class WaveSpeed(Backend):
     can_price: ClassVar[bool] = True
 
     sync_mode: bool = False
-    first_poll: float = field(default=2.0, validator=_within(0.01, 3600))
-    poll_growth: float = field(default=1.25, validator=_within(1, 10))
-    slowest_poll: float = field(default=5.0, validator=_within(0.01, 3600))
-    learn_polls: bool = field(default=True, validator=_yes_or_no)
-    shortest_poll: float = field(default=0.5, validator=_within(0.01, 3600))
-    average_poll: float = field(default=1.0, validator=_within(0.01, 3600))
-    poll_failures: int = field(default=60, validator=_within(0, 1000))
-    poll_together: bool = field(default=True, validator=_yes_or_no)
-    _paces: Paces = field(
-        default=Factory(lambda self: Paces(self._new_pace), takes_self=True),
-        init=False,
-        eq=False,
-        repr=False,
-    )
+    poll_together: bool = field(default=True, validator=yes_or_no)
     _sweeps: Sweeps = field(factory=Sweeps, init=False, eq=False, repr=False)
 
     def images_per_call(self, model: str, request: ImageRequest) -> int:
@@ -165,7 +123,8 @@ class WaveSpeed(Backend):
             notices=translation.notices,
         )
         with attached(job):
-            return evolve(job, settled=self._outcome(prediction, raw, job))
+            done = self._outcome(prediction, raw, job) if prediction.is_over else None
+            return evolve(job, settled=done)
 
     def settle(self, job: Job, age: float = 0.0) -> Flow[Generation]:
         """Poll *job*, accepted *age* seconds ago, until it ends.
@@ -175,26 +134,15 @@ class WaveSpeed(Backend):
                 WaveSpeedAI ended it.
             MalformedReplyError, RateLimitError, TransportError: too many polls failed in a row.
         """
-        if not job.id.strip("."):
-            raise InvalidRequestError(f"{job.id!r} is no id of a prediction", job=job)
-        url = f"{self.host}/api/v3/predictions/{quote(job.id, safe='')}/result"
+        url = f"{self.host}/api/v3/predictions/{segment(job)}/result"
         call = Call("GET", url, account=self.name, timeout=POLL_TIMEOUT, pictures=True)
-        asking = Asking(self._paces.of(job.model), age, learn=self.learn_polls)
         # A crowd, too, is asked for as fast as the settings want.
         apart = min(APART, APART * self.average_poll, self.first_poll, self.slowest_poll)
         sharing = self._sweeps.seat(job, self.host, shared=self.poll_together, apart=apart)
         with attached(job), sharing as seat:
-            polls = Polls(job, call, asking, seat, self.poll_failures)
-            return (yield from polls.until(lambda told: self._outcome(*told, job)))
-
-    def recall(self, model: str, durations: Sequence[tuple[float, float]]) -> None:
-        """Know *durations* of *model*, unless its own jobs have taught something already."""
-        if self.learn_polls:
-            self._paces.of(model).recall(durations)
-
-    def learned(self, model: str) -> Sequence[tuple[float, float]]:
-        """The ages between which its jobs ended."""
-        return self._paces.of(model).news()
+            polls = Polls(job, call, self.asking(job, age), seat, self.poll_failures)
+            prediction, raw = yield from polls.until_over()
+            return self._outcome(prediction, raw, job)
 
     def find(
         self, request: ImageRequest, model: str, since: datetime, until: datetime
@@ -214,19 +162,5 @@ class WaveSpeed(Backend):
         """Read the model listing, then ask for each of *models*: the answer wins."""
         return (yield from current(self.host, self.name, models))
 
-    def _new_pace(self) -> Pace:
-        """Whoever asks for a faster first poll asks for faster ones after it."""
-        first, slowest = self.first_poll, self.slowest_poll
-        return Pace(
-            Growing(first=first, growth=self.poll_growth, slowest=slowest),
-            Bounds(
-                shortest=min(self.shortest_poll, first),
-                longest=max(LONGEST, slowest),
-                average=min(self.average_poll, first),
-            ),
-        )
-
-    def _outcome(self, prediction: Prediction, raw: object, job: Job) -> Generation | None:
-        if not prediction.is_over:
-            return None
+    def _outcome(self, prediction: Prediction, raw: object, job: Job) -> Generation:
         return outcome(prediction, job, self.price(job.model, job.request), raw)

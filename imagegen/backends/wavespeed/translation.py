@@ -19,7 +19,7 @@ from imagegen.backends.geometry import (
     shape_of,
     size_of_ratio,
 )
-from imagegen.backends.image_01 import RATIOS, fitting_ratio, fitting_size
+from imagegen.backends.image_01 import RATIOS, fitting_size
 from imagegen.backends.wavespeed.catalogue import (
     FAMILY,
     IMAGE_01,
@@ -94,9 +94,9 @@ def _add_shape(draft: Draft, request: ImageRequest, inputs: Mapping[str, Any]) -
 def _add_ratio(draft: Draft, ratio: str, inputs: Mapping[str, Any]) -> None:
     if "aspect_ratio" in inputs:
         ratios = _ratios(inputs["aspect_ratio"]) or [ratio]
-        draft.body["aspect_ratio"] = fitting_ratio(draft, ratio, ratios)
+        draft.body["aspect_ratio"] = draft.ratio_among(ratio, ratios)
     elif draft.model in IMAGE_01:
-        draft.body["size"] = _wire_size(RATIOS[fitting_ratio(draft, ratio)])
+        draft.body["size"] = _wire_size(RATIOS[draft.ratio_among(ratio, RATIOS)])
     elif "size" in inputs:
         draft.body["size"] = _wire_size(_size_for_ratio(draft, ratio, inputs["size"]))
     else:
