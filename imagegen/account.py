@@ -14,7 +14,7 @@ from imagegen.backends.standing import Balance, Quota, Standing
 from imagegen.errors import ConfigurationError, ImageGenError
 from imagegen.flow import Flow
 from imagegen.pricing import Price
-from imagegen.purchase.orders import Batch, Outcome, Plan
+from imagegen.purchase.plans import Batch, Outcome, Plan
 from imagegen.redaction import brief
 
 __all__ = ["Balance", "Checked", "Quota", "Standing", "checking", "pricing_now"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv6Address, ip_address, ip_network
 
 _EMBEDDING = [
     ip_network(text)
@@ -16,8 +16,18 @@ _LOCAL_ENDINGS = frozenset({"localhost", "local", "internal"})
 
 
 def is_loopback(host: str | None) -> bool:
-    """Tell whether *host*, as written, names this machine."""
-    return host in ("localhost", "::1") or bool(re.fullmatch(r"127(\.[0-9]{1,3}){3}", host or ""))
+    """Tell whether *host*, as written and without brackets, certainly means this machine.
+
+    Other names, such as ``a.localhost`` and ``127.1``, are looked up, and may lead elsewhere.
+    """
+    if host is None or host.lower() == "localhost":
+        return host is not None
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    inner = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return "%" not in host and (inner or address).is_loopback
 
 
 def is_public_host(host: str) -> bool:

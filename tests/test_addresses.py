@@ -57,6 +57,50 @@ def test_what_means_this_machine_or_network_is_not_public(host: str) -> None:
     assert not is_public_host(host)
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost",
+        "LOCALHOST",
+        "127.0.0.1",
+        "127.255.255.254",
+        "::1",
+        "0:0:0:0:0:0:0:1",
+        "::ffff:127.0.0.1",
+        "::FFFF:7f00:1",
+    ],
+)
+def test_what_certainly_means_this_machine_is_loopback(host: str) -> None:
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        None,
+        "",
+        "a.localhost",
+        "localhost.",
+        "127.1",
+        "127.0.0.01",
+        "127.999.0.1",
+        "127.0.0.1.evil.net",
+        "2130706433",
+        "0x7f000001",
+        "0.0.0.0",
+        "10.0.0.1",
+        "::",
+        "::1%eth0",
+        "::127.0.0.1",
+        "::ffff:10.0.0.1",
+        "64:ff9b::7f00:1",
+        "2002:7f00:1::",
+    ],
+)
+def test_what_may_lead_elsewhere_is_not_loopback(host: str | None) -> None:
+    assert not is_loopback(host)
+
+
 @given(st.ip_addresses())
 def test_no_private_address_is_public(address: object) -> None:
     public = is_public_address(str(address))

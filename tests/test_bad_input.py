@@ -340,6 +340,8 @@ def test_what_is_no_backend_is_a_typed_error(kit: Any, backend: Any) -> None:
         "https://api.example.com\\@evil.net",
         "https://[::1",
         "http://127.0.0.1.evil.net",
+        "http://127.999.0.1",
+        "http://a.localhost",
         "http://10.0.0.1",
         "https://exämple.com",
         7,

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal, get_args
 
 from attrs import field, frozen
 
+from imagegen.backends.carrying import carry, may_be_billed
 from imagegen.backends.geometry import (
     nearest_listed,
     nearest_of_shape,
@@ -341,31 +342,16 @@ def submit_once(call: Call, **context: Any) -> Flow[Reply]:
     except ImageGenError:
         raise
     except BaseException as interruption:
-        interruption.add_note(
-            f"{context['provider']}: a paid submission was under way; it may be billed"
-        )
+        may_be_billed(interruption, context["provider"])
         raise
     return reply
 
 
 @contextmanager
 def attached(job: Job) -> Generator[None]:
-    """Let every error that leaves the block carry *job*; even Ctrl-C gets a note of it.
-
-    An error that has its job already knows how the job ended. Any other leaves it going on, and
-    so charged.
-    """
+    """Let every exception that leaves the block carry *job*; even Ctrl-C gets a note of it."""
     try:
         yield
-    except ImageGenError as error:
-        error.provider, error.model = job.provider, job.model
-        if error.job is None:
-            error.job, error.charged, error.ongoing = job, "yes", True
-            error.advice = "The job may go on; ask again with client.result(error.job)"
-        raise
-    except BaseException as interruption:
-        interruption.add_note(
-            f"{job.provider}: job {job.id} was accepted and may go on; "
-            "client.result(job) can still ask for it"
-        )
+    except BaseException as error:
+        carry(job, error)
         raise

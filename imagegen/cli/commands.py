@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from importlib import import_module
+from itertools import takewhile
 from types import MappingProxyType
 
 import click
@@ -69,7 +71,18 @@ def run() -> int:
     try:
         return int(imagegen.main(prog_name="imagegen", standalone_mode=False) or 0)
     except click.ClickException as error:
-        error.show()
+        _show(error, sys.argv[1:])
         return error.exit_code
     except click.Abort:
         return 130
+
+
+def _show(error: click.ClickException, arguments: Sequence[str]) -> None:
+    """Tell of wrong usage; in the same form as of any other failure, if JSON is asked for."""
+    options = list(takewhile(lambda word: word != "--", arguments))
+    if "--json" not in options:
+        error.show()
+        return
+    from imagegen.cli.report import Speaker  # noqa: PLC0415 - `--help` imports no backend
+
+    Speaker(as_json=True, sandbox="--sandbox" in options).misused(error.format_message())

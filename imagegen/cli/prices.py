@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,7 +21,7 @@ from imagegen.client import Client
 from imagegen.client.models import Models
 from imagegen.config import load
 from imagegen.config.places import refreshed_prices
-from imagegen.config.prices import read_prices, write_prices
+from imagegen.config.prices import add_prices, read_prices
 from imagegen.errors import ConfigurationError
 from imagegen.pricing import OLD_AFTER, Price
 from imagegen.redaction import printable
@@ -145,15 +144,11 @@ def _known(backend: Backend, model: str, told: Mapping[str, Price]) -> Known:
     return Known(name, listed, "list" if listed else None)
 
 
-def _told_before(*, put_aside: bool = False) -> dict[str, Price]:
-    """What providers told before; a broken file says nothing, and may have to make room."""
-    path = refreshed_prices()
+def _told_before() -> dict[str, Price]:
+    """What providers told before; a broken file says nothing."""
     try:
-        return read_prices(path)
+        return read_prices(refreshed_prices())
     except ConfigurationError:
-        if put_aside:
-            with suppress(OSError):
-                path.replace(path.with_name("prices.broken.toml"))
         return {}
 
 
@@ -163,7 +158,7 @@ def _refreshed(settings: Settings, models: Sequence[str]) -> Refresh:
     askable = [(b, m) for b, m in chosen if b.can_price and b.api_key]
     if not askable:
         raise _nobody_to_ask(chosen)
-    told, before = _asked(settings, askable, everything=not models), _told_before(put_aside=True)
+    told, before = _asked(settings, askable, everything=not models), _told_before()
     meant = {f"{backend.name}:{model}" for backend, model in askable}
     backends = {backend.name: backend for backend, _ in askable}
     if not models:
@@ -172,7 +167,7 @@ def _refreshed(settings: Settings, models: Sequence[str]) -> Refresh:
     changes = {m: pair for m, pair in pairs.items() if not _is_same(*pair)}
     local = sorted(name for name, backend in backends.items() if not _kept(backend))
     return Refresh(
-        path=_written({m: p for m, p in told.items() if m.partition(":")[0] not in local}, before),
+        path=_written({m: p for m, p in told.items() if m.partition(":")[0] not in local}),
         changes=changes,
         same=len(told.keys() - changes.keys()),
         silent=tuple(sorted({backend.name for backend, _ in chosen if not backend.can_price})),
@@ -194,12 +189,12 @@ def _kept(backend: Backend) -> bool:
     return not is_loopback(urlsplit(backend.host).hostname)
 
 
-def _written(told: Mapping[str, Price], before: Mapping[str, Price]) -> Path | None:
+def _written(told: Mapping[str, Price]) -> Path | None:
     """Write what was told over what was told before; where nothing was, change nothing."""
     if not told:
         return None
     path = refreshed_prices()
-    write_prices(path, {**before, **told})
+    add_prices(path, told)
     return path
 
 

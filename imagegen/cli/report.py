@@ -17,7 +17,7 @@ from imagegen.cli.delivery import Delivery
 from imagegen.errors import AllRoutesFailedError, ConfigurationError, ImageGenError
 from imagegen.redaction import printable
 from imagegen.result import Attempt, Cost, GeneratedImage, Generation, ImageFailure
-from imagegen.wording import money
+from imagegen.wording import money_with_basis
 
 SANDBOX_WORDS = "sandbox: no provider was asked, nothing was charged"
 
@@ -87,6 +87,11 @@ class Speaker:
         click.echo(f"imagegen: {self.told(str(error))}", err=True)
         for note in self._notes(error):
             click.echo(note, err=True)
+
+    def misused(self, message: str) -> None:
+        """Tell a program what is wrong with the command line; a person is told by click."""
+        error = error_as_dict(ImageGenError(message), kind="UsageError")
+        echo(dumps({"sandbox": self._sandbox, "error": error}))
 
     def interrupted(self, interruption: BaseException) -> None:
         """Tell what goes on without us."""
@@ -225,7 +230,7 @@ def as_lines(generation: Generation, paths: Sequence[Path | None], *, sandbox: b
     seconds = max((a.seconds or 0.0 for a in generation.attempts), default=0.0)
     made = f"{len(generation.images)} of {generation.request.n} pictures"
     who = f"{generation.provider} {generation.model}"
-    lines.append(f"{made} by {who} in {seconds:.1f} s, {_price(generation.cost)}")
+    lines.append(f"{made} by {who} in {seconds:.1f} s, {money_with_basis(generation.cost)}")
     return lines
 
 
@@ -243,10 +248,6 @@ def _tried(attempt: Attempt) -> str:
 def _failed(failure: ImageFailure) -> str:
     which = "a picture" if failure.index is None else f"picture {failure.index}"
     return f"{which}: {failure.message} ({failure.error}, charged: {failure.charged})"
-
-
-def _price(cost: Cost) -> str:
-    return "cost unknown" if cost.amount is None else f"{money(cost)} ({cost.basis})"
 
 
 def _image(image: GeneratedImage, path: Path | None) -> dict[str, Any]:

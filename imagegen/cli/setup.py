@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from importlib.util import find_spec
@@ -13,15 +14,16 @@ import click
 from attrs import evolve
 
 from imagegen.client import Client
+from imagegen.client.arguments import opened_ledger
 from imagegen.config import load
 from imagegen.config.places import OFF, usual_ledger
 from imagegen.defaults import TIMEOUT
 from imagegen.errors import ConfigurationError
-from imagegen.ledger import Ledger
-from imagegen.redaction import printable, prompts_hidden
+from imagegen.redaction import printable
 
 if TYPE_CHECKING:
     from imagegen.config.settings import Settings
+    from imagegen.ledger import Ledger
 
 WARNINGS = 5
 """Warnings of the configuration that a command tells."""
@@ -59,10 +61,15 @@ class Setup:
     def settings(self) -> Settings:
         """What the configuration says; what it warns of is written to standard error, once.
 
+        So is, on a terminal, that a file counts which nobody named.
+
         Raises:
             ConfigurationError: it is wrong.
         """
         settings = load(self._config, profile=self._profile)
+        if settings.discovered and sys.stderr.isatty():
+            words = f"imagegen: {settings.discovered} counts here: see imagegen config show"
+            click.secho(printable(words), err=True, dim=True)
         for warning in settings.warnings[:WARNINGS]:
             click.echo(f"imagegen: warning: {printable(str(warning))}", err=True)
         if len(settings.warnings) > WARNINGS:
@@ -152,5 +159,5 @@ class Setup:
         return str(self.settings.ledger or usual_ledger())
 
     def _opened(self, place: str) -> Ledger:
-        told = self.sandbox or self.settings.prompts
-        return Ledger(place, collect="saved", prompts=told and not prompts_hidden())
+        prompts = self.sandbox or self.settings.prompts
+        return opened_ledger(place, prompts=prompts, collect="saved")

@@ -8,16 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from imagegen.account import Checked, checking, pricing_now
-from imagegen.backends.base import Fit, Unsupported
+from imagegen.backends.base import Backend, Fit, Unsupported
 from imagegen.client.arguments import Money
-from imagegen.client.base import (
-    SIDE_BY_SIDE,
-    USUAL,
-    Backends,
-    BaseClient,
-)
+from imagegen.client.base import SIDE_BY_SIDE, USUAL, BaseClient
 from imagegen.client.models import Model
 from imagegen.client.watch import Watch
+from imagegen.config.environment import Backends
 from imagegen.defaults import TIMEOUT, Defaults
 from imagegen.drivers import AsyncDriver, Clock, Tell
 from imagegen.drivers.side_by_side import tasks_side_by_side
@@ -26,9 +22,9 @@ from imagegen.events import Event
 from imagegen.flow import Done, Flow, advance
 from imagegen.net.engine import Http
 from imagegen.pricing import Price
-from imagegen.purchase import orders
 from imagegen.purchase.comparison import Comparison
-from imagegen.purchase.orders import Batch, Outcome, Plan
+from imagegen.purchase.joining import fetched
+from imagegen.purchase.plans import Batch, Outcome, Plan
 from imagegen.purchase.policy import Retries
 from imagegen.purchase.recovery import Reconciliation
 from imagegen.purchase.routing import Route
@@ -48,7 +44,7 @@ class AsyncClient(BaseClient):
 
     def __init__(
         self,
-        backends: Backends | None = None,
+        backends: Sequence[Backend] | Backends | None = None,
         *,
         timeout: float = TIMEOUT,
         retries: Retries | None = USUAL,
@@ -144,7 +140,7 @@ class AsyncClient(BaseClient):
     async def fetch(self, generation: Generation, *, timeout: float | None = None) -> Generation:
         """See `Client.fetch`."""
         plan = self._fetching(generation)
-        return orders.fetched(generation, await self._perform(plan, self._deadline(timeout)))
+        return fetched(generation, await self._perform(plan, self._deadline(timeout)))
 
     async def save(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from imagegen.defaults import LONGEST_TIMEOUT
@@ -11,8 +12,8 @@ from imagegen.redaction import brief, prompts_hidden
 from imagegen.request import ImageRequest
 
 if TYPE_CHECKING:
-    from imagegen.config.settings import Settings
     from imagegen.ledger import Budget, Ledger
+    from imagegen.ledger.ledger import Collect
 
 T = TypeVar("T")
 
@@ -38,11 +39,11 @@ def budget_of(given: Budget | Money | None) -> Budget | None:
     return given if isinstance(given, Budget) else Budget(amount=given)
 
 
-def opened_ledger(settings: Settings) -> Ledger:
-    """Open the ledger that *settings* name."""
+def opened_ledger(place: str | Path, *, prompts: bool, collect: Collect = "returned") -> Ledger:
+    """Open the ledger at *place*; it keeps *prompts* unless they are hidden everywhere."""
     from imagegen.ledger import Ledger  # noqa: PLC0415 - SQLite is loaded only for a ledger
 
-    return Ledger(settings.ledger, prompts=settings.prompts and not prompts_hidden())
+    return Ledger(place, collect=collect, prompts=prompts and not prompts_hidden())
 
 
 def ledger_for(ledger: Ledger | None, budget: Budget | Money | None) -> tuple[Ledger | None, bool]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from imagegen.backends.base import Backend, Fit, Terms, Unsupported
 from imagegen.client.arguments import (
@@ -20,6 +20,7 @@ from imagegen.client.arguments import (
 )
 from imagegen.client.models import Model, Models
 from imagegen.config import configured, load
+from imagegen.config.environment import Backends
 from imagegen.defaults import TIMEOUT, Defaults
 from imagegen.drivers import Account, Clock, Tell
 from imagegen.errors import ConfigurationError, ImageGenError, InvalidRequestError
@@ -33,8 +34,10 @@ from imagegen.purchase.buying import Buyer, Conditions, OnUnknown
 from imagegen.purchase.comparison import Comparison, comparing
 from imagegen.purchase.fallback import Fallback, Verb, report
 from imagegen.purchase.health import Health, ModelHealth
-from imagegen.purchase.orders import Batch, Order, Outcome, Plan
+from imagegen.purchase.joining import fetched
+from imagegen.purchase.orders import Order
 from imagegen.purchase.planning import ModelPlan, plan_of
+from imagegen.purchase.plans import Batch, Outcome, Plan
 from imagegen.purchase.policy import NEVER, Retries
 from imagegen.purchase.recovery import Reconciliation, Recovery
 from imagegen.purchase.routing import Route
@@ -50,7 +53,6 @@ T = TypeVar("T")
 SIDE_BY_SIDE = 32
 """Parts of one request that are under way at a time."""
 
-Backends: TypeAlias = Sequence[Backend] | Mapping[str, Backend | ConfigurationError]
 USUAL = Retries()
 
 
@@ -59,7 +61,7 @@ class BaseClient:
 
     def __init__(
         self,
-        backends: Backends | None,
+        backends: Sequence[Backend] | Backends | None,
         *,
         timeout: float,
         retries: Retries | None,
@@ -130,16 +132,15 @@ class BaseClient:
                 advice="Let the client have one, or leave the budget out of the configuration",
                 field="ledger",
             )
-        own = "ledger" not in options and settings.ledger not in (None, "off")
-        if own:
-            said["ledger"] = opened_ledger(settings)
+        if "ledger" in options or settings.ledger in (None, "off"):
+            return cls(**said | options)
+        ledger = opened_ledger(settings.ledger, prompts=settings.prompts)
         try:
-            client = cls(**said | options)
+            client = cls(**said | options, ledger=ledger)
         except BaseException:
-            if own:
-                said["ledger"].close()
+            ledger.close()
             raise
-        client._own_ledger |= own
+        client._own_ledger = True
         return client
 
     def health(self) -> dict[str, ModelHealth]:
@@ -371,7 +372,7 @@ class BaseClient:
     ) -> list[Path]:
         """Write what came; raise the first error if something did not."""
         marked = self._defaults.provenance if provenance is None else provenance
-        whole = orders.fetched(generation, outcomes)
+        whole = fetched(generation, outcomes)
         written = [path for path in write_images(whole, directory, provenance=marked) if path]
         for error in (outcome.error for outcome in outcomes if outcome.error):
             error.provider, error.model = generation.provider, generation.model

@@ -8,6 +8,7 @@ from itertools import chain
 from typing import TypeAlias
 
 from imagegen.backends.base import Backend
+from imagegen.config.environment import Backends
 from imagegen.errors import ConfigurationError, ImageGenError
 from imagegen.purchase.routing import Route
 from imagegen.redaction import brief
@@ -30,7 +31,7 @@ class Models:
 
     def __init__(
         self,
-        backends: Mapping[str, Backend | ConfigurationError],
+        backends: Backends,
         routes: Mapping[str, Route],
         default: Model | None,
     ) -> None:

@@ -87,10 +87,8 @@ def read(file: Path, *, trusted: bool, largest: int = LARGEST) -> Document | Fau
         return _unread(file, getattr(error, "strerror", None) or "its name is none for a file")
     if not stat.S_ISREG(status.st_mode):
         return _unread(file, _kind(status.st_mode))
-    if len(data) > largest:
-        return _unread(file, f"it is larger than {largest:,} bytes")
     private = os.name != "posix" or not status.st_mode & 0o077
-    return _parsed(file, data, trusted=trusted, private=private)
+    return parsed(file, data, trusted=trusted, private=private, largest=largest)
 
 
 def _contents(file: Path, largest: int, flags: int) -> tuple[bytes, os.stat_result]:
@@ -111,7 +109,12 @@ def _unread(file: Path, why: str) -> Fault:
     )
 
 
-def _parsed(file: Path, data: bytes, *, trusted: bool, private: bool) -> Document | Fault:
+def parsed(
+    file: Path, data: bytes, *, trusted: bool, private: bool, largest: int = LARGEST
+) -> Document | Fault:
+    """Make a document of the *data* that *file* holds, or is to hold."""
+    if len(data) > largest:
+        return _unread(file, f"it is larger than {largest:,} bytes")
     try:
         text = data.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import cache
+from inspect import signature
 from typing import Any, TypeAlias
 
 import attrs
@@ -13,6 +15,7 @@ from imagegen.backends.base import Backend
 from imagegen.errors import ConfigurationError
 
 Backends: TypeAlias = Mapping[str, Backend | ConfigurationError]
+"""By name; what is wrong with one stands in its place."""
 
 
 def configured(
@@ -40,9 +43,24 @@ def configured(
 
 
 def _checked(name: str, given: object) -> Backend | ConfigurationError:
-    if isinstance(given, ConfigurationError) or (isinstance(given, Backend) and given.name == name):
+    if isinstance(given, ConfigurationError):
+        return given
+    if isinstance(given, Backend) and given.name == name:
+        _require_current(type(given))
         return given
     raise ConfigurationError(f"{type(given).__name__} is no backend of the name {name!r}")
+
+
+@cache
+def _require_current(kind: type[Backend]) -> None:
+    """Refuse a class of other people's that would fail only after something was bought."""
+    try:
+        signature(kind.settle).bind("self", "job", 0.0)
+    except TypeError:
+        raise ConfigurationError(
+            f"{kind.__name__}.settle takes no (job, age): it was made for an earlier imagegen",
+            advice="Upgrade the package that it comes from",
+        ) from None
 
 
 def from_environment(
@@ -76,7 +94,12 @@ def made(
 
 
 def completed(backend: Backend, environ: Mapping[str, str] = os.environ) -> Backend:
-    """Fill in the key and host that *backend* was not given, from the variables it names."""
+    """Fill in the key and host that *backend* was not given, from the variables it names.
+
+    Raises:
+        ConfigurationError: they are none, or its class is of an earlier interface.
+    """
+    _require_current(type(backend))
     variables = {"api_key": backend.key_variable, "base_url": backend.host_variable}
     missing: dict[str, Any] = {
         name: environ[variable]

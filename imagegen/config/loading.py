@@ -168,6 +168,7 @@ def _settings(
     budget = effective.get(("budget",))
     return Settings(
         files=tuple(document.file for document in documents),
+        discovered=_counting(documents, effective),
         profile=profile,
         backends=made_backends(effective, prices, environ),
         defaults=Defaults(**defaults),
@@ -178,6 +179,13 @@ def _settings(
         prompts=values(named(effective, "ledger")).get("prompts", True),
         warnings=tuple(warnings),
     )
+
+
+def _counting(documents: Sequence[Document], effective: Mapping[Unit, Setting]) -> Path | None:
+    """The file that nobody named, if anything that it says counts."""
+    said = {setting.place.file for setting in effective.values()}
+    unnamed = (each.file for each in documents if not each.trusted and each.file in said)
+    return next(unnamed, None)
 
 
 def _refreshed() -> tuple[dict[str, Price], list[Doubt]]:

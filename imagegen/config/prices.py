@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+import sqlite3
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, cast
-from uuid import uuid4
 
-from imagegen.config.document import read
+from imagegen.config.document import Document, parsed, read
 from imagegen.config.faults import Fault, Key
 from imagegen.config.reader import Reader, as_read
 from imagegen.config.tables import PRICE, wrong_kind
 from imagegen.errors import ConfigurationError
+from imagegen.pictures.files import write_whole
 from imagegen.pricing import Price
 
 DEAREST = 1_000_000
 """Of any currency; the ledger reserves no more for one submission."""
 LARGEST_FILE = 1024 * 1024
 """Bytes of a file of prices; one provider's list of every model has a tenth of it."""
+BUSY_SECONDS = 10.0
+"""Seconds that another process may take to write the file."""
 _EXAMPLES = {
     "model": '"minimax:image-01"',
     "amount": '"0.003"',
@@ -90,7 +94,10 @@ def read_prices(path: Path) -> dict[str, Price]:
 
 def prices_or_fault(path: Path) -> dict[str, Price] | Fault:
     """Read a file as `read_prices` does, or say what is wrong with it first."""
-    document = read(path, trusted=True, largest=LARGEST_FILE)
+    return _prices_in(read(path, trusted=True, largest=LARGEST_FILE))
+
+
+def _prices_in(document: Document | Fault | None) -> dict[str, Price] | Fault:
     if document is None:
         return {}
     if isinstance(document, Fault):
@@ -111,21 +118,56 @@ def write_prices(path: Path, prices: Mapping[str, Price]) -> None:
     """
     words = ["# Written by `imagegen prices --refresh`; imagegen.toml goes before it.\n"]
     words += [_written(model, prices[model]) for model in sorted(prices)]
-    part = path.with_name(f".{path.name}.{uuid4().hex}.part")
-    try:
+    with _explained(path):
+        data = "\n".join(words).encode("utf-8")
+        document = parsed(path, data, trusted=True, private=True, largest=LARGEST_FILE)
+        found = _prices_in(document)
+        if isinstance(found, Fault):  # what a provider told would lose what others did
+            raise ValueError(found.problem)  # noqa: TRY004 - of what was told, not of a type
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            part.write_text("\n".join(words), encoding="utf-8")
-            found = prices_or_fault(part)
-            if isinstance(found, Fault):  # what a provider told would lose what others did
-                raise ValueError(found.problem)  # noqa: TRY004 - of what was told, not of a type
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-    except (OSError, ValueError) as error:
+        write_whole(path, data)
+
+
+def add_prices(path: Path, told: Mapping[str, Price]) -> None:
+    """Write *told* into the file over what it has; what others add meanwhile stays too.
+
+    A file that is broken is moved aside, as ``prices.broken.toml``.
+
+    Raises:
+        ConfigurationError: the file cannot be written.
+    """
+    with _explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _alone(path):
+            before = prices_or_fault(path)
+            if isinstance(before, Fault):
+                path.replace(path.with_name(f"{path.stem}.broken{path.suffix}"))
+                before = {}
+            write_prices(path, {**before, **told})
+
+
+@contextmanager
+def _alone(path: Path) -> Generator[None]:
+    """Keep other processes and threads out of the block.
+
+    SQLite's lock is there on every system, and is given up even by a process that is killed.
+    """
+    lock = path.with_name(f".{path.name}.lock")
+    with closing(sqlite3.connect(lock, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
+        connection.execute("BEGIN EXCLUSIVE")
+        yield
+
+
+@contextmanager
+def _explained(path: Path) -> Generator[None]:
+    try:
+        yield
+    except (OSError, ValueError, sqlite3.Error) as error:
+        busy = getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_BUSY
+        why = "another process holds it" if busy else error
         raise ConfigurationError(
-            f"the prices cannot be written to {str(path)!r}: {error}",
-            advice="Make its folder writable",
+            f"the prices cannot be written to {str(path)!r}: {why}",
+            advice="Try again" if busy else "Make its folder writable",
         ) from error
 
 

@@ -12,7 +12,7 @@ from attrs import evolve, field, frozen
 from imagegen import backends
 from imagegen.backends.base import Backend
 from imagegen.config import places
-from imagegen.config.environment import made
+from imagegen.config.environment import Backends, made
 from imagegen.config.faults import Doubt, Fault
 from imagegen.config.keys import KeySource
 from imagegen.config.layers import Setting, Unit
@@ -38,6 +38,7 @@ class Settings:
 
     Attributes:
         files: the files that were read, the strongest first.
+        discovered: the one of the working directory, which nobody named, if anything in it counts.
         profile: the profile that was chosen.
         backends: every installed backend by name; what is wrong with one is in its place.
         defaults: what a client uses where a call names nothing.
@@ -50,8 +51,9 @@ class Settings:
     """
 
     files: tuple[Path, ...] = ()
+    discovered: Path | None = None
     profile: str | None = None
-    backends: Mapping[str, Backend | ConfigurationError]
+    backends: Backends
     defaults: Defaults = field(factory=Defaults)
     routes: Mapping[str, Route] = field(factory=dict[str, Route])
     timeout: float | None = None

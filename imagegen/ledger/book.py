@@ -27,9 +27,9 @@ from imagegen.redaction import brief
 from imagegen.result import Cost, Generation, Job
 
 GRACE = timedelta(seconds=60)
+"""How long after its deadline an intent may still be written to by a living process."""
 SKEWS = timedelta(seconds=240)
 """Twice the difference of clocks that a look-up allows: two of them may see the same jobs."""
-"""How long after its deadline an intent may still be written to by a living process."""
 
 _MOVE = """
 UPDATE attempts SET state = :state, cost = :cost, cost_currency = :cost_currency,
@@ -42,6 +42,7 @@ _COLLECT = """
 UPDATE attempts SET collected = 1, updated_at = :now
 WHERE provider = :provider AND (job_id = :id OR request_id = :id)
     AND state = 'settled' AND NOT collected"""
+_HAS_JOB = "SELECT 1 FROM attempts WHERE job_id = :id AND provider = :provider LIMIT 1"
 _RIVALS = """
 SELECT count(*) FROM attempts
 WHERE state IN ('intent', 'unknown') AND id <> :id
@@ -99,7 +100,7 @@ class Book:
         if entry.job is None and self._move(accepted):
             return True
         same = entry.job is not None and entry.job.id == job.id
-        if same or self._of_job(entry.provider, job.id):
+        if same or self._has_job(entry.provider, job.id):
             return False
         self._insert(
             evolve(
@@ -139,7 +140,7 @@ class Book:
         entry = self._required(entry_id)
         if entry.state != "unknown":
             return entry
-        free = {job.id: job for job in found if not self._of_job(entry.provider, job.id)}
+        free = {job.id: job for job in found if not self._has_job(entry.provider, job.id)}
         rivals = self._rivals(entry)
         if not free:
             words = "the provider's list does not have it"
@@ -187,16 +188,22 @@ class Book:
     def _about(self, key: str | Job, job: Job | None) -> list[Entry]:
         """Return the rows that an outcome is about, once its job, if it names one, has a row."""
         if isinstance(key, Job):
-            return self._of_job(key.provider, key.id)
+            return self._open_of_job(key.provider, key.id)
         entries = self._rows("id = ?", key)
         if not entries or job is None or not job.id:
             return entries
         self.submitted(key, job)
-        named = self._of_job(entries[0].provider, job.id)
-        return [entry for entry in named if entry.id == key] or named
+        own = self._rows("id = ? AND job_id = ?", key, job.id)
+        return own or self._open_of_job(entries[0].provider, job.id)
 
-    def _of_job(self, provider: str, job_id: str) -> list[Entry]:
-        return self._rows("job_id = ? AND provider = ?", job_id, provider) if job_id else []
+    def _has_job(self, provider: str, job_id: str) -> bool:
+        found = self._connection.execute(_HAS_JOB, {"provider": provider, "id": job_id})
+        return bool(job_id) and found.fetchone() is not None
+
+    def _open_of_job(self, provider: str, job_id: str) -> list[Entry]:
+        """Of a provider that repeats an id, the rows that are settled need not be read again."""
+        where = "job_id = ? AND provider = ? AND state <> 'settled'"
+        return self._rows(where, job_id, provider) if job_id else []
 
     def _rows(self, where: str, *values: object) -> list[Entry]:
         query = f"SELECT * FROM attempts WHERE {where} ORDER BY started_at, number"  # noqa: S608 - same

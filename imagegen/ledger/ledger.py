@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Self, TypeAlias
 
 from imagegen.errors import ConfigurationError, ImageGenError
 from imagegen.ledger.book import Book
@@ -21,6 +21,8 @@ from imagegen.ledger.values import Entry, Spend, State, utc_now
 from imagegen.ledger.writer import Writer
 from imagegen.redaction import brief
 from imagegen.result import Generation, Job
+
+Collect: TypeAlias = Literal["returned", "saved"]
 
 
 class Ledger:
@@ -49,7 +51,7 @@ class Ledger:
         self,
         path: str | Path | None = None,
         *,
-        collect: Literal["returned", "saved"] = "returned",
+        collect: Collect = "returned",
         prompts: bool = True,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
@@ -57,7 +59,7 @@ class Ledger:
             raise ConfigurationError(
                 f'collect must be "returned" or "saved", not {brief(collect)}', field="collect"
             )
-        self._collect: Literal["returned", "saved"] = collect
+        self._collect: Collect = collect
         self._now = now
         connection = opened(path)
         self._durations = Durations(connection)
@@ -66,7 +68,7 @@ class Ledger:
         atexit.register(self.close)
 
     @property
-    def collect(self) -> Literal["returned", "saved"]:
+    def collect(self) -> Collect:
         """When the caller counts as having its pictures."""
         return self._collect
 

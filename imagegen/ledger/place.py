@@ -59,6 +59,18 @@ def opened(path: str | Path | None) -> sqlite3.Connection:
         raise unusable(repr(str(path)), error) from error
 
 
+def opened_to_read(path: str | Path) -> sqlite3.Connection:
+    """Open the ledger at *path*, and write neither to it nor to its folder.
+
+    Raises:
+        OSError, sqlite3.Error: it cannot be read.
+    """
+    place = Path(path).resolve()
+    # Beside a log that is in use SQLite needs a file of its own; without one, it would make both.
+    how = "mode=ro" if Path(f"{place}-wal").exists() else "mode=ro&immutable=1"
+    return _connected(f"{place.as_uri()}?{how}")
+
+
 def _patiently_opened(place: Path) -> sqlite3.Connection:
     """SQLite does not wait by itself when two processes switch a new file to WAL at once."""
     patience = time.monotonic() + BUSY_SECONDS
@@ -79,7 +91,11 @@ def _patiently_opened(place: Path) -> sqlite3.Connection:
 def _connected(name: str) -> sqlite3.Connection:
     """The writer thread will use it, and begin and end transactions itself."""
     connection = sqlite3.connect(
-        name, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        name,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+        uri=name.startswith("file:"),
     )
     connection.row_factory = sqlite3.Row
     return connection
@@ -87,7 +103,7 @@ def _connected(name: str) -> sqlite3.Connection:
 
 def _prepare(connection: sqlite3.Connection, place: Path) -> None:
     """Nothing is changed before it is known to be ours."""
-    behind = _is_behind(connection, place)
+    behind = version_of(connection, place) < VERSION
     _make_private(place)
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if mode != "wal":
@@ -100,8 +116,12 @@ def _prepare(connection: sqlite3.Connection, place: Path) -> None:
         connection.executescript(_schema())
 
 
-def _is_behind(connection: sqlite3.Connection, place: Path) -> bool:
-    """Tell whether the file is new or of an earlier version, to which the schema only adds."""
+def version_of(connection: sqlite3.Connection, place: Path) -> int:
+    """Return the version of the ledger at *place*, 0 for a new file; the schema only adds to one.
+
+    Raises:
+        ConfigurationError: it is another application's, or of a later version.
+    """
     connection.execute("BEGIN")  # so that the three answers are of one moment
     application, version, tables = (
         connection.execute(question).fetchone()[0]
@@ -113,7 +133,7 @@ def _is_behind(connection: sqlite3.Connection, place: Path) -> bool:
     )
     connection.execute("COMMIT")
     if (application, version, tables) == (0, 0, 0):
-        return True
+        return 0
     if application != APPLICATION:
         raise ConfigurationError(
             f"{str(place)!r} is another application's database, not a ledger",
@@ -124,7 +144,7 @@ def _is_behind(connection: sqlite3.Connection, place: Path) -> bool:
             f"the ledger {str(place)!r} was written by a later version of imagegen",
             advice="Upgrade imagegen, or name another file",
         )
-    return bool(version < VERSION)
+    return int(version)
 
 
 def _schema() -> str:

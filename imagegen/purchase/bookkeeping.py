@@ -12,10 +12,11 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from imagegen.backends.carrying import carried
 from imagegen.errors import ConfigurationError, DeadlineExceededError, ImageGenError
 from imagegen.flow import Flow, awaited
 from imagegen.purchase.outcomes import ending
-from imagegen.result import Generation, Job
+from imagegen.result import Generation, Job, Notice
 
 if TYPE_CHECKING:
     from imagegen.backends.base import Backend
@@ -52,14 +53,14 @@ class Books:
         if self._ledger and entry:
             self._ledger.refused(entry.id, ConfigurationError("nothing was sent"))
 
-    def accepted(self, entry: Entry | None, job: Job) -> Flow[None]:
-        """Write down the job, and, if it came settled, what it brought."""
+    def accepted(self, entry: Entry | None, job: Job) -> Flow[tuple[Notice, ...]]:
+        """Write down the job, and, if it came settled, what it brought; tell if that failed."""
         if self._ledger is None or entry is None:
-            return
+            return ()
         written = self._ledger.submitted(entry.id, job)
         if job.settled:
             written = self._ledger.settled(entry.id, job.settled)
-        yield from _written(written)
+        return (yield from _written(written))
 
     def failed(self, entry: Entry | None, error: ImageGenError) -> Flow[None]:
         """Write how a submission that brought no job to wait for ended."""
@@ -79,8 +80,12 @@ class Books:
         yield from _written(written)
 
     def interrupted(self, entry: Entry | None, interruption: BaseException) -> None:
-        """Write, without waiting, that nobody listened to the answer."""
-        if self._ledger and entry:
+        """Write, without waiting, the job that was accepted, or that nobody knows of one."""
+        if self._ledger is None or entry is None:
+            return
+        if job := carried(interruption):
+            self._ledger.submitted(entry.id, job)
+        else:
             self._ledger.unknown(entry.id, interruption)
 
     def recalled(self, backend: Backend, model: str) -> Flow[None]:
@@ -103,13 +108,18 @@ class Books:
             if self._ledger and (durations := backend.learned(model)):
                 self._ledger.took(backend.name, model, durations)
 
-    def settled(self, job: Job, outcome: Generation | ImageGenError) -> Flow[None]:
-        """Write what came of *job*, unless it goes on."""
+    def settled(
+        self, job: Job, outcome: Generation | ImageGenError, entry: Entry | None = None
+    ) -> Flow[tuple[Notice, ...]]:
+        """Write what came of *job*, unless it goes on; tell if that failed.
+
+        Where the *entry* is known, its row is found even if the job could not be written then.
+        """
         if self._ledger is None or (
             isinstance(outcome, ImageGenError) and ending(outcome) != "definite"
         ):
-            return
-        yield from _written(self._ledger.settled(job, outcome))
+            return ()
+        return (yield from _written(self._ledger.settled(entry.id if entry else job, outcome)))
 
 
 @contextmanager
@@ -121,10 +131,13 @@ def _spared(backend: Backend) -> Generator[None]:
         logger.warning("%s: its memory fails: %s", backend.name, type(error).__name__)
 
 
-def _written(future: Future[Any]) -> Flow[None]:
+def _written(future: Future[Any]) -> Flow[tuple[Notice, ...]]:
     try:
         yield from awaited(future)
     except DeadlineExceededError:
         logger.warning("time is up before the ledger was written; the writing goes on")
     except ImageGenError as error:
         logger.error("the ledger could not be written: %s", error)  # noqa: TRY400 - no traceback wanted
+        words = f"what came of it is not written down, and it stays open there: {error.message}"
+        return (Notice("unverified", "ledger", words),)
+    return ()

@@ -16,9 +16,12 @@ from uuid import uuid4
 from attrs import define, evolve, field, frozen
 
 from imagegen.backends.base import Backend, attached
+from imagegen.backends.carrying import carried, may_be_billed
 from imagegen.errors import (
+    ContentPolicyError,
     DeadlineExceededError,
     ImageGenError,
+    JobFailedError,
     SubmissionUnknownError,
     TransportError,
 )
@@ -31,7 +34,7 @@ from imagegen.purchase.orders import Order
 from imagegen.purchase.outcomes import ending
 from imagegen.purchase.policy import Retries
 from imagegen.request import ImageRequest
-from imagegen.result import Attempt, Generation, Job
+from imagegen.result import Attempt, Generation, Job, Notice
 
 if TYPE_CHECKING:
     from imagegen.drivers import Clock
@@ -65,13 +68,17 @@ class Conditions:
 
 @define
 class _Purchase:
-    """One part of an order on its way: the submissions that failed, and the entry of the last."""
+    """One part of an order on its way: the submissions that failed, and the entry of the last.
+
+    `unwritten` tells if the last one's job is not on the ledger.
+    """
 
     order: Order
     part: ImageRequest
     conditions: Conditions
     started: float
     entry: Entry | None = None
+    unwritten: tuple[Notice, ...] = ()
     failed: list[Attempt] = field(factory=list[Attempt])
 
     def attempt(self, error: ImageGenError, now: float) -> Attempt:
@@ -108,14 +115,15 @@ class Buyer:
 
     def _made(self, purchase: _Purchase, place: _Place) -> Flow[Generation]:
         job = yield from self._job(purchase, place)
-        started, failed = purchase.started, purchase.failed
-        return (yield from self._result(purchase.order.backend, job, started, failed))
+        started, failed, entry = purchase.started, purchase.failed, purchase.entry
+        return (yield from self._result(purchase.order.backend, job, started, failed, entry))
 
     def job(self, order: Order, part: ImageRequest, conditions: Conditions) -> Flow[Job]:
         """Submit *part*; the flow ends when its job is known."""
         purchase = _Purchase(order, part, conditions, self._clock.monotonic())
         with self._place(order.backend) as place:
-            return (yield from self._attempted(purchase, self._job(purchase, place)))
+            job = yield from self._attempted(purchase, self._job(purchase, place))
+        return evolve(job, notices=(*job.notices, *purchase.unwritten))
 
     def result(self, backend: Backend, job: Job) -> Flow[Generation]:
         """Wait for *job* of some time ago, and fetch its pictures if the request wants bytes."""
@@ -128,6 +136,7 @@ class Buyer:
         job: Job,
         started: float,
         failed: Sequence[Attempt] = (),
+        entry: Entry | None = None,
         *,
         age: float = 0.0,
     ) -> Flow[Generation]:
@@ -135,22 +144,27 @@ class Buyer:
         try:
             generation = job.settled or (yield from self._settled(backend, job, age))
         except ImageGenError as error:
-            yield from self._books.settled(job, error)
+            yield from self._books.settled(job, error, entry)
             raise
         with attached(job):
-            yield from self._books.settled(job, generation)
+            unwritten = yield from self._books.settled(job, generation, entry)
             if job.request.output == "bytes":
                 generation = yield from with_bytes(generation, self._trusted)
             seconds = self._clock.monotonic() - started
             timed = (evolve(attempt, seconds=seconds) for attempt in generation.attempts)
-            generation = evolve(generation, attempts=(*failed, *timed))
+            told = (*generation.notices, *unwritten)
+            generation = evolve(generation, attempts=(*failed, *timed), notices=told)
             yield Settled(generation)
         return generation
 
     def _settled(self, backend: Backend, job: Job, age: float) -> Flow[Generation]:
         with attached(job):
             yield from self._books.recalled(backend, job.model)
-        generation = yield from _private(job.request, backend.settle(job, age))
+            try:
+                generation = yield from _private(job.request, backend.settle(job, age))
+            except (ContentPolicyError, JobFailedError) as error:
+                error.job = error.job or job  # it is about the job, which has ended
+                raise
         self._books.learned(backend, job.model)
         return generation
 
@@ -226,10 +240,12 @@ class Buyer:
             raise
         except BaseException as interruption:
             self._books.interrupted(entry, interruption)
+            if carried(interruption) is None:
+                may_be_billed(interruption, order.backend.name)
             raise
         job = _named(job, entry)
         with attached(job):
-            yield from self._books.accepted(entry, job)
+            purchase.unwritten = yield from self._books.accepted(entry, job)
             yield Submitted(job)
         return job
 
@@ -269,6 +285,9 @@ class Buyer:
         except ImageGenError as error:
             unknown.add_note(f"looking it up failed: {error}")
             raise unknown from None
+        except BaseException as interruption:
+            may_be_billed(interruption, purchase.order.backend.name)
+            raise
         if known.job:
             with attached(known.job):
                 yield Submitted(known.job)

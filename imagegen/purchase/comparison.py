@@ -16,8 +16,10 @@ from imagegen.errors import BudgetExceededError, ImageGenError
 from imagegen.flow import Flow
 from imagegen.purchase.fallback import NOTHING, Verb, report
 from imagegen.purchase.health import Health
-from imagegen.purchase.orders import Batch, Order, Outcome, Plan, fetched
+from imagegen.purchase.joining import fetched
+from imagegen.purchase.orders import Order
 from imagegen.purchase.outcomes import unexpected
+from imagegen.purchase.plans import Batch, Outcome, Plan
 from imagegen.purchase.policy import Retries
 from imagegen.request import ImageRequest
 from imagegen.result import EXACT, UNKNOWN, Attempt, Cost, GeneratedImage, Generation

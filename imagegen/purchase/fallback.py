@@ -18,8 +18,10 @@ from imagegen.errors import (
 )
 from imagegen.events import FellBack
 from imagegen.purchase.health import Health
-from imagegen.purchase.orders import Batch, Order, Outcome, Plan, brought, check_cost, errors_in
+from imagegen.purchase.joining import brought, errors_in
+from imagegen.purchase.orders import Order, check_cost
 from imagegen.purchase.outcomes import ending, is_open
+from imagegen.purchase.plans import Batch, Outcome, Plan
 from imagegen.purchase.policy import NEVER, Retries
 from imagegen.purchase.routing import Candidates, Route
 from imagegen.result import EXACT, Attempt, Cost, Generation
@@ -45,11 +47,11 @@ def report(health: Health, name: str, outcomes: Sequence[Outcome[Any]]) -> None:
     elif any(map(brought, outcomes)):
         health.released(name)
     else:
-        error, slowest = errors_in(outcomes)[0], max(outcome.seconds for outcome in outcomes)
+        error = errors_in(outcomes)[0]
         if isinstance(error, DeadlineExceededError) and ending(error) == "not accepted":
             health.released(name)  # it was not even asked: our own limits took the time
         else:
-            health.failed(name, error, slowest)
+            health.failed(name, error)
 
 
 class Fallback(Generic[T]):

@@ -161,8 +161,11 @@ class Health:
                 failure_rate=old.failure_rate * (1 - WEIGHT),
             )
 
-    def failed(self, model: str, error: ImageGenError, seconds: float) -> None:  # noqa: ARG002 - only successes are timed
-        """Note a failure; one that `RULES` does not list says nothing about *model*."""
+    def failed(self, model: str, error: ImageGenError) -> None:
+        """Note a failure; one that `RULES` does not list says nothing about *model*.
+
+        How long it took does not matter: only successes are timed.
+        """
         rule = _rule(error)
         if rule is None:
             self.released(model)

@@ -1,81 +1,38 @@
-"""A request to one model, as an order: split into parts, each a flow, and joined again. Pure.
+"""A request to one model, as an order: split into parts, each a purchase of its own. Pure.
 
-A part asks for no more pictures than one submission can. Parts are independent purchases: what
-one brings is kept whatever becomes of the others.
+A part asks for no more pictures than one submission can. What one brings is kept whatever becomes
+of the others; `joining` puts it together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
-from itertools import chain
-from typing import Any, Generic, TypeAlias, TypeVar, cast
+from typing import Any
 
 from attrs import evolve, frozen
 
-from imagegen import backends, errors
+from imagegen import backends
 from imagegen.backends.base import Backend, Terms
 from imagegen.errors import (
-    BackendError,
     BudgetExceededError,
     ConfigurationError,
     ImageGenError,
     InvalidRequestError,
-    JobFailedError,
 )
-from imagegen.events import Event
-from imagegen.flow import Flow
-from imagegen.pictures.download import is_about_fetching, not_fetched
 from imagegen.pictures.fidelity import compared
-from imagegen.purchase.outcomes import ending, unexpected
+from imagegen.purchase.joining import (
+    brought,
+    composite,
+    failure_of,
+    gravest_of,
+    joined,
+    split_notices,
+)
+from imagegen.purchase.plans import Outcome
 from imagegen.redaction import brief
 from imagegen.request import ImageRequest
-from imagegen.result import (
-    Attempt,
-    Cost,
-    GeneratedImage,
-    Generation,
-    ImageFailure,
-    Job,
-    Notice,
-    was_sent,
-)
-
-T = TypeVar("T")
-
-
-@frozen
-class Outcome(Generic[T]):
-    """What came of one part: a value or an error, after so many seconds."""
-
-    value: T | None
-    error: ImageGenError | None
-    seconds: float
-
-
-@frozen
-class Batch(Generic[T]):
-    """Flows to run side by side; `paid` ones may buy something."""
-
-    flows: Sequence[Flow[T]]
-    paid: bool = False
-
-    def failed(self, error: Exception, seconds: float) -> Outcome[T]:
-        """What came of a flow that *error* ended.
-
-        One that no flow should end in is raised again, but beside others that are paid for: it
-        must not take them along.
-        """
-        if isinstance(error, ImageGenError):
-            return Outcome(None, error, seconds)
-        if not self.paid or len(self.flows) < 2:
-            raise error
-        return Outcome(None, unexpected(error), seconds)
-
-
-Plan: TypeAlias = Generator[Batch[Any] | Event, Any, T]
-"""What a client carries out: it runs each batch that the plan yields and sends the outcomes back,
-and passes events on."""
+from imagegen.result import Attempt, Cost, Generation, Job, Notice
 
 
 @frozen
@@ -111,7 +68,7 @@ class Order:
             ImageGenError: no part brought a picture.
         """
         if not any(map(brought, outcomes)):
-            raise _gravest(outcomes)
+            raise gravest_of(outcomes)
         parts = [
             o.value or self._without_pictures(part, o)
             for part, o in zip(self.parts, outcomes, strict=True)
@@ -125,7 +82,7 @@ class Order:
             ImageGenError: every part was refused.
         """
         if not any(map(brought, outcomes)):
-            raise _gravest(outcomes)
+            raise gravest_of(outcomes)
         jobs = [
             o.value or self._refused_job(part, o)
             for part, o in zip(self.parts, outcomes, strict=True)
@@ -203,7 +160,7 @@ def drafted(backend: Backend, model: str, request: ImageRequest, terms: Terms) -
     parts = split(request, backend.images_per_call(model, request))
     ends = parts[:1] + parts[1:][-1:]
     told = [backend.translate(part, model, terms).notices for part in ends]
-    return Order(backend, model, request, terms, parts, _split_notices(told, parts, request))
+    return Order(backend, model, request, terms, parts, split_notices(told, parts, request))
 
 
 def _check_options(request: ImageRequest, backend: Backend) -> None:
@@ -264,132 +221,3 @@ def split(request: ImageRequest, most: int) -> tuple[ImageRequest, ...]:
         )
         for start in starts
     )
-
-
-def joined(parts: Sequence[Generation], request: ImageRequest) -> Generation:
-    """One Generation from those of the parts, in order."""
-    if len(parts) == 1:
-        whole = parts[0]
-        return whole if whole.request is request else evolve(whole, request=request)
-    starts = [sum(part.request.n for part in parts[:k]) for k in range(len(parts))]
-    jobs = [part.job for part in parts if part.job]
-    return evolve(
-        parts[0],
-        images=_chained(part.images for part in parts),
-        failures=_chained(map(_placed, parts, starts)),
-        cost=Cost.total(part.cost for part in parts),
-        request=request,
-        attempts=_chained(part.attempts for part in parts),
-        notices=_split_notices(
-            [part.notices for part in parts], [part.request for part in parts], request
-        ),
-        job=composite(jobs, request) if jobs else None,
-        raw=_chained(part.raw for part in parts),
-    )
-
-
-def fetched(generation: Generation, outcomes: Sequence[Outcome[GeneratedImage]]) -> Generation:
-    """Put the bytes that came into *generation*; a picture without keeps its URL, with a notice."""
-    pairs = list(zip(generation.images, outcomes, strict=True))
-    missing = [not_fetched(i, o.error) for i, (_, o) in enumerate(pairs) if o.error]
-    others = (notice for notice in generation.notices if not is_about_fetching(notice))
-    complete = evolve(
-        generation,
-        images=tuple(outcome.value or image for image, outcome in pairs),
-        notices=(*others, *missing),
-    )
-    return compared(complete)
-
-
-def composite(jobs: Sequence[Job], request: ImageRequest) -> Job:
-    """One job that stands for several."""
-    if len(jobs) == 1:
-        return jobs[0]
-    ids = ",".join(job.id for job in jobs if job.id)
-    return evolve(jobs[0], id=ids, request=request, settled=None, parts=tuple(jobs))
-
-
-def _chained(tuples: Iterable[tuple[T, ...]]) -> tuple[T, ...]:
-    return tuple(chain.from_iterable(tuples))
-
-
-def _placed(part: Generation, start: int) -> tuple[ImageFailure, ...]:
-    """The part's failures, counted from the beginning of the whole request."""
-    return tuple(
-        evolve(f, index=None if f.index is None else f.index + start) for f in part.failures
-    )
-
-
-def _split_notices(
-    told: Iterable[tuple[Notice, ...]], parts: Sequence[ImageRequest], request: ImageRequest
-) -> tuple[Notice, ...]:
-    """Each notice of the parts once, and how seeds were counted on."""
-    own = dict.fromkeys(_chained(told))
-    if len(parts) > 1 and request.seed is not None and was_sent("seed", own):
-        seeds = ", ".join(str(part.seed) for part in parts)
-        own[Notice("adjusted", "seed", f"split into {len(parts)} calls with seeds {seeds}")] = None
-    return tuple(own)
-
-
-def failure_of(error: ImageGenError, index: int) -> ImageFailure:
-    """Say of one picture that *error* is why it is missing."""
-    return ImageFailure(
-        error=type(error).__name__,
-        message=error.message,
-        index=index,
-        charged=error.charged,
-        code=error.code,
-        request_id=error.request_id,
-        job=error.job,
-    )
-
-
-def _gravest(outcomes: Sequence[Outcome[Any]]) -> ImageGenError:
-    """The error to raise when nothing came: one about spent money first, with every job."""
-    several = errors_in(outcomes)
-
-    def gravity(error: ImageGenError) -> tuple[int, bool]:
-        return {"ambiguous": 2, "accepted": 1}.get(ending(error), 0), error.charged != "no"
-
-    gravest = max(several, key=gravity)
-    jobs = [e.job for e in several if e.job]
-    if jobs:
-        whole = evolve(jobs[0].request, n=sum(job.request.n for job in jobs))
-        gravest.job = composite(jobs, whole)
-    gravest.attempts = _chained(error.attempts for error in several)
-    for other in several:
-        if other is not gravest:
-            gravest.add_note(f"another part failed too: {other}")
-    return gravest
-
-
-def brought(outcome: Outcome[Any]) -> bool:
-    """Tell whether a part has a job, or pictures, to show."""
-    value = outcome.value
-    return bool(value.images) if isinstance(value, Generation) else value is not None
-
-
-def errors_in(outcomes: Sequence[Outcome[Any]]) -> list[ImageGenError]:
-    """Why each part brought no picture, if none did."""
-    return [o.error or _error_in(cast("Generation", o.value)) for o in outcomes]
-
-
-def _error_in(settled: Generation) -> ImageGenError:
-    """The error that a part was settled with, when its job was submitted."""
-    if not settled.failures:
-        return JobFailedError("nothing came of it", provider=settled.provider, model=settled.model)
-    failure = settled.failures[0]
-    kind = getattr(errors, failure.error, None)
-    if not (isinstance(kind, type) and issubclass(kind, BackendError)):
-        kind = BackendError
-    error: ImageGenError = kind(
-        failure.message,
-        provider=settled.provider,
-        model=settled.model,
-        job=failure.job,
-        charged=failure.charged,
-        request_id=failure.request_id,
-        code=failure.code,
-    )
-    error.attempts = settled.attempts
-    return error

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
+from imagegen.backends.carrying import carried, carry
 from imagegen.errors import (
     AuthenticationError,
     BackendError,
@@ -84,12 +85,14 @@ def repeatable(error: ImageGenError) -> bool:
 
 
 def unexpected(bug: Exception) -> BackendError:
-    """Put an exception that a backend should not raise into the tree, with what notes it has.
+    """Put an exception that a backend should not raise into the tree, with its notes and job.
 
     Where prompts are hidden, its words are too: they may quote anything.
     """
-    words = "" if prompts_hidden() else f": {bug}"
+    words, job = "" if prompts_hidden() else f": {bug}", carried(bug)
     error = BackendError(f"{type(bug).__name__}{words}", charged="unknown")
+    if job is not None:
+        carry(job, error)
     error.__cause__ = None if prompts_hidden() else bug
     for note in getattr(bug, "__notes__", ()):
         error.add_note(note)

@@ -16,7 +16,7 @@ from imagegen.backends.base import Backend
 from imagegen.errors import ConfigurationError, ImageGenError, JobFailedError
 from imagegen.flow import Flow, Pause, awaited
 from imagegen.purchase.buying import SETTLING, Buyer
-from imagegen.purchase.orders import Batch, Outcome, Plan
+from imagegen.purchase.plans import Batch, Outcome, Plan
 from imagegen.result import Generation
 
 if TYPE_CHECKING:

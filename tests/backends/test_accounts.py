@@ -31,7 +31,7 @@ from imagegen.backends.standing import amount, clock, moment
 from imagegen.config.environment import Backends
 from imagegen.flow import Call, Done, Flow, Reply, advance
 from imagegen.pricing import Price
-from imagegen.purchase.orders import Batch, Outcome, Plan
+from imagegen.purchase.plans import Batch, Outcome, Plan
 from imagegen.request import ImageRequest
 from imagegen.result import Generation, Job
 from imagegen.sandbox import Sandbox

@@ -24,7 +24,7 @@ from attrs import evolve, frozen
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from imagegen import AsyncClient, Client, ImageRequest
-from imagegen.backends.wavespeed import WaveSpeed, sweeps
+from imagegen.backends.wavespeed import WaveSpeed, seats, sweeps
 from imagegen.drivers import Clock
 from imagegen.errors import (
     ConfigurationError,
@@ -668,7 +668,7 @@ def test_more_than_a_page_of_one_moment_do_not_ask_for_it_again_at_once() -> Non
 
 
 class Interrupted:
-    """Raises KeyboardInterrupt at one line of sweeps.py, the first after so many."""
+    """Raises KeyboardInterrupt at one line of sweeps.py or seats.py, the first after so many."""
 
     def __init__(self, lines: int) -> None:
         self.left = lines
@@ -681,10 +681,10 @@ class Interrupted:
         sys.settrace(self.before)
 
     def trace(self, frame: FrameType, event: str, _: object) -> Any:
-        if frame.f_code.co_filename != sweeps.__file__:
+        if frame.f_code.co_filename not in (seats.__file__, sweeps.__file__):
             return None
         # No signal is handled between taking a lock and the block, nor on the way out of it.
-        locking = "with self._lock" in linecache.getline(sweeps.__file__, frame.f_lineno)
+        locking = "with self._lock" in linecache.getline(frame.f_code.co_filename, frame.f_lineno)
         if event == "line" and not locking:
             self.left -= 1
             if self.left == 0:

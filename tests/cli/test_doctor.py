@@ -455,6 +455,52 @@ def test_a_file_that_is_empty_is_no_ledger_yet_and_stays_empty(ledger: Path) -> 
     assert [each.name for each in ledger.parent.glob(f"{ledger.name}*")] == [ledger.name]
 
 
+def test_a_ledger_is_read_and_left_as_it_is(ledger: Path) -> None:
+    with Ledger(ledger) as book:
+        submission(book)
+    with closing(sqlite3.connect(ledger)) as connection:
+        connection.execute("PRAGMA user_version = 1")  # of an earlier imagegen
+    ledger.chmod(0o640)
+    before = ledger.read_bytes(), ledger.stat()
+    assert "1 submission under way" in findings()["open"]["words"]
+    after = ledger.read_bytes(), ledger.stat()
+    assert after[0] == before[0]
+    assert (after[1].st_mode, after[1].st_mtime_ns) == (before[1].st_mode, before[1].st_mtime_ns)
+    assert [each.name for each in ledger.parent.glob(f"{ledger.name}*")] == [ledger.name]
+
+
+def test_a_ledger_of_a_later_version_fails(ledger: Path) -> None:
+    Ledger(ledger).close()
+    with closing(sqlite3.connect(ledger)) as connection:
+        connection.execute("PRAGMA user_version = 1000")
+    told = findings()["ledger"]
+    assert told["status"] == "fail"
+    assert "Upgrade imagegen" in told["fix"]
+
+
+def test_a_database_without_tables_is_no_ledger_yet(ledger: Path) -> None:
+    with closing(sqlite3.connect(ledger)) as connection:
+        connection.execute("VACUUM")
+    assert ledger.stat().st_size
+    assert "none yet" in findings()["ledger"]["words"]
+
+
+def test_a_ledger_that_is_in_use_is_not_called_damaged(
+    ledger: Path, provider: pytest.MonkeyPatch
+) -> None:
+    Ledger(ledger).close()
+    busy = sqlite3.OperationalError("database is locked")
+    busy.sqlite_errorcode = sqlite3.SQLITE_BUSY
+
+    def locked(_: Path) -> sqlite3.Connection:
+        raise busy
+
+    provider.setattr(here, "opened_to_read", locked)
+    told = findings()["ledger"]
+    assert told["status"] == "fail"
+    assert told["fix"] == "Another process holds it; try again"
+
+
 def test_the_folder_of_a_ledger_is_named_and_not_the_ledger(ledger: Path) -> None:
     with Ledger(ledger) as book:
         submission(book)

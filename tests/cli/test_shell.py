@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from imagegen.cli import main
 from imagegen.cli.commands import COMMANDS, Commands, imagegen
 
 PLAN = ("plan", "--model", "minimax:image-01", "--json")
@@ -199,6 +200,61 @@ def test_words_are_completed(typed: str, offered: set[str]) -> None:
         check=False,
     )
     assert set(done.stdout.splitlines()[1::3]) == offered
+
+
+WRONG = [
+    ("generate", "a fox", "--no-such-option"),
+    ("generate", "a fox", "-n", "many"),
+    ("generate", "a fox", "--fit", "loose", "--sandbox"),
+    ("jobs", "close", "--paid"),
+    ("jobs", "clsoe"),
+    ("compair",),
+]
+
+
+def status(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:
+    """The exit status of the command, run as a shell runs it."""
+    monkeypatch.setattr("sys.argv", ["imagegen", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return ended.value.code
+
+
+@pytest.mark.parametrize("arguments", WRONG)
+def test_wrong_usage_is_an_object_like_any_failure_if_json_is_asked_for(
+    arguments: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert status(monkeypatch, *arguments) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert status(monkeypatch, *arguments, "--json") == 2
+    printed = capsys.readouterr()
+    document = json.loads(printed.out)
+    assert printed.err == ""
+    assert document["sandbox"] is ("--sandbox" in arguments)
+    assert document["error"]["type"] == "UsageError"
+    assert document["error"]["charged"] == "no"
+    assert document["error"]["message"] in " ".join(told.err.split())
+
+
+def test_the_object_has_the_fields_of_any_failure(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert status(monkeypatch, "generate", "a fox", "--model", "nobody:", "--json") == 2
+    failure = json.loads(capsys.readouterr().out)["error"]
+    assert status(monkeypatch, "generate", "a fox", "--seed", "x", "--json") == 2
+    assert json.loads(capsys.readouterr().out)["error"].keys() == failure.keys()
+
+
+def test_behind_two_dashes_json_is_a_word(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert status(monkeypatch, "plan", "-n", "x", "--", "--json") == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "Invalid value for '-n'" in told.err
 
 
 def test_the_version_is_told() -> None:

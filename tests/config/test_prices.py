@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +17,7 @@ from hypothesis import given, settings, strategies as st
 
 from imagegen import ConfigurationError
 from imagegen.config import places
-from imagegen.config.prices import DEAREST, read_prices, write_prices
+from imagegen.config.prices import DEAREST, add_prices, read_prices, write_prices
 from imagegen.ledger import money
 from imagegen.pricing import Price
 
@@ -85,6 +88,57 @@ def test_a_file_that_cannot_be_written_is_told_and_leaves_nothing(tmp_path: Path
     with pytest.raises(ConfigurationError, match="prices cannot be written"):
         write_prices(tmp_path / "prices.toml", {"minimax:\ud800": PRICE})
     assert [each.name for each in tmp_path.iterdir()] == ["file"]
+
+
+def test_prices_are_added_to_those_of_the_file(tmp_path: Path) -> None:
+    path, dearer = tmp_path / "prices.toml", evolve(PRICE, amount=Decimal(1))
+    add_prices(path, {"minimax:a": PRICE, "minimax:b": PRICE})
+    add_prices(path, {"minimax:b": dearer, "minimax:c": PRICE})
+    assert read_prices(path) == {"minimax:a": PRICE, "minimax:b": dearer, "minimax:c": PRICE}
+
+
+def test_what_several_add_at_the_same_time_is_all_there(tmp_path: Path) -> None:
+    path = tmp_path / "prices.toml"
+    models = [f"minimax:model-{n}" for n in range(24)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda model: add_prices(path, {model: PRICE}), models))
+    assert sorted(read_prices(path)) == sorted(models)
+
+
+def test_nothing_is_added_while_another_process_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "prices.toml"
+    code = (
+        "import sys; from pathlib import Path; from imagegen.config import prices\n"
+        "with prices._alone(Path(sys.argv[1])): print('alone', flush=True); input()"
+    )
+    command = [sys.executable, "-c", code, str(path)]
+    monkeypatch.setattr("imagegen.config.prices.BUSY_SECONDS", 0.01)
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdin
+        assert other.stdout
+        assert other.stdout.readline() == b"alone\n"
+        with pytest.raises(ConfigurationError, match="another process holds it"):
+            add_prices(path, {"minimax:image-01": PRICE})
+        other.kill()
+        other.wait()
+        add_prices(path, {"minimax:image-01": PRICE})
+    assert read_prices(path) == {"minimax:image-01": PRICE}
+
+
+def test_a_broken_file_makes_room_and_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "prices.toml"
+    path.write_text("[[prices]")
+    add_prices(path, {"minimax:image-01": PRICE})
+    assert read_prices(path) == {"minimax:image-01": PRICE}
+    assert path.with_name("prices.broken.toml").read_text() == "[[prices]"
+
+
+def test_prices_that_cannot_be_added_are_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigurationError, match="prices cannot be written"):
+        add_prices(tmp_path / "file" / "prices.toml", {"minimax:image-01": PRICE})
 
 
 def amount(settings: Any) -> Decimal | None:

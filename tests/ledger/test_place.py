@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
@@ -190,6 +191,47 @@ def test_a_read_only_file_is_an_error_of_ours(path: Path, nobody: Nobody) -> Non
     path.chmod(0o400)
     with nobody():
         assert "cannot be used" in refusal(path)
+
+
+@pytest.fixture
+def unwritable() -> Iterator[Path]:
+    """A folder that everybody can read, to be filled and then closed."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+        folder.chmod(0o755)
+
+
+@posix
+def test_a_ledger_is_read_where_nothing_can_be_written(
+    unwritable: Path, make: Maker, nobody: Nobody
+) -> None:
+    path = unwritable / "ledger.db"
+    with Ledger(path) as ledger:
+        ledger.intend(make.entry()).result()
+    path.chmod(0o444)
+    unwritable.chmod(0o555)
+    with nobody(), closing(place.opened_to_read(path)) as connection:
+        assert place.version_of(connection, path) == place.VERSION
+        assert connection.execute("SELECT count(*) FROM attempts").fetchone()[0] == 1
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            connection.execute("DELETE FROM attempts")
+    assert list(unwritable.iterdir()) == [path]
+
+
+def test_what_is_not_yet_in_the_file_itself_is_read_too(
+    ledger: Ledger, path: Path, make: Maker
+) -> None:
+    ledger.intend(make.entry()).result()
+    with closing(place.opened_to_read(path)) as connection:
+        assert connection.execute("SELECT count(*) FROM attempts").fetchone()[0] == 1
+
+
+def test_reading_makes_no_file(path: Path) -> None:
+    with pytest.raises(sqlite3.OperationalError, match="unable to open"):
+        place.opened_to_read(path)
+    assert not path.exists()
 
 
 @pytest.mark.parametrize("odd", ["a\0b", "x" * 5000, 7, "file.txt/below.db"])

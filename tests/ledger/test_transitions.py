@@ -22,7 +22,8 @@ from imagegen import (
     SubmissionUnknownError,
 )
 from imagegen.errors import Charged
-from imagegen.ledger import Entry, Ledger
+from imagegen.ledger import Entry, Ledger, book
+from imagegen.ledger.rows import entry_of
 
 if TYPE_CHECKING:
     from tests.ledger.conftest import Clock, Maker
@@ -264,6 +265,31 @@ def test_two_rows_may_be_told_the_same_job(ledger: Ledger, make: Maker) -> None:
     assert row(ledger, several[1].id).state == "submitted"
     assert ledger.settled(make.job(), make.generation(make.job())).result()
     assert row(ledger, several[1].id).state == "settled"
+
+
+def test_a_job_id_that_the_provider_repeats_costs_no_more_each_time(
+    ledger: Ledger, make: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Any] = []
+
+    def counted(row: Any) -> Entry:
+        read.append(row)
+        return entry_of(row)
+
+    monkeypatch.setattr(book, "entry_of", counted)
+    job, counts = make.job("the same"), list[int]()
+    for _ in range(6):
+        entry = make.entry()
+        ledger.intend(entry).result()
+        assert ledger.submitted(entry.id, job).result()
+        assert ledger.settled(job, make.generation(job)).result()
+        late = make.entry()
+        ledger.intend(late).result()
+        assert ledger.settled(late.id, make.generation(job)).result()
+        counts.append(len(read))
+        read.clear()
+    assert len(set(counts)) == 1
+    assert [row.state for row in ledger.entries().result()] == ["settled"] * 12
 
 
 def test_an_entry_that_does_not_exist(ledger: Ledger, make: Maker) -> None:

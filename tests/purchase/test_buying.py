@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import closing
 from datetime import datetime
 from decimal import Decimal
@@ -168,9 +169,53 @@ def test_a_ledger_that_breaks_while_the_answer_is_on_its_way_loses_no_picture(
 ) -> None:
     desk = desk_behind(kit, sandbox, lambda _: ledger.close(), clock=time, ledger=ledger)
     made = getattr(desk, verb)("a fox", model=model)
+    (notice,) = [notice for notice in made.notices if notice.field == "ledger"]
+    assert "it stays open there: the ledger" in notice.message
     generation = desk.result(made) if verb == "submit" else made
     assert len(generation.images) == 1
     assert "the ledger could not be written" in caplog.text
+
+
+class Unwritable:
+    """A ledger that cannot be written for a while after a purchase, as if another held it."""
+
+    def __init__(self, ledger: Ledger, *methods: str) -> None:
+        self._ledger = ledger
+        self._failing = list(methods)
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in self._failing:
+            return getattr(self._ledger, name)
+        self._failing.remove(name)
+        refused = Future[None]()
+        refused.set_exception(ConfigurationError("the ledger cannot be used: database is locked"))
+        return lambda *_: refused
+
+
+def test_what_was_not_written_when_it_was_accepted_is_written_in_the_end(
+    kit: Any, sandbox: Sandbox, *, time: FakeClock, ledger: Ledger, model: str
+) -> None:
+    desk = kit.on(sandbox, clock=time, ledger=ledger)
+    busy: Any = Unwritable(ledger, "submitted", *(["settled"] if model == MINIMAX else []))
+    desk.client._buyer._books._ledger = busy
+    generation = desk.generate("a fox", model=model)
+    (row,) = rows(ledger)
+    assert (row.state, row.images) == ("settled", 1)
+    assert "ledger" not in {notice.field for notice in generation.notices}
+
+
+@pytest.mark.parametrize("n", [1, 10])
+def test_a_ledger_that_is_busy_in_the_end_is_told_of_beside_the_pictures(
+    kit: Any, sandbox: Sandbox, *, time: FakeClock, ledger: Ledger, n: int
+) -> None:
+    desk = kit.on(sandbox, clock=time, ledger=ledger)
+    desk.client._buyer._books._ledger = Unwritable(ledger, "settled")
+    generation = desk.generate(ImageRequest("a fox", n=n), model=WAVESPEED)
+    assert len(generation.images) == n
+    (notice,) = [notice for notice in generation.notices if notice.field == "ledger"]
+    assert notice.kind == "unverified"
+    assert "database is locked" in notice.message
+    assert states(ledger).count("submitted") == 1
 
 
 @pytest.mark.parametrize("n", [1, 20])

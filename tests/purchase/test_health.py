@@ -69,7 +69,7 @@ class Bench:
 
     def fail(self, error: ImageGenError = BROKEN, times: int = 1) -> None:
         for _ in range(times):
-            self.health.failed(MODEL, error, 1.0)
+            self.health.failed(MODEL, error)
 
     def now(self) -> ModelHealth:
         return self.health.snapshot()[MODEL]
@@ -376,7 +376,7 @@ def test_figures_follow_what_happens_lately(bench: Bench) -> None:
 def test_failures_make_a_model_slower_to_expect_and_leave_its_latency(bench: Bench) -> None:
     for _ in range(500):
         bench.health.succeeded(MODEL, 4.0)
-        bench.health.failed(MODEL, BROKEN, 900.0)
+        bench.health.failed(MODEL, BROKEN)
     assert bench.now().seconds == pytest.approx(4.0)
     assert bench.now().failure_rate == pytest.approx(0.5, abs=0.05)
     rate = bench.now().failure_rate

@@ -21,16 +21,9 @@ from imagegen.errors import (
 from imagegen.events import Submitted, Submitting
 from imagegen.flow import Call, advance
 from imagegen.purchase.buying import Buyer, Conditions
-from imagegen.purchase.orders import (
-    Order,
-    Outcome,
-    composite,
-    failure_of,
-    fetched,
-    joined,
-    order,
-    split,
-)
+from imagegen.purchase.joining import composite, failure_of, fetched, joined
+from imagegen.purchase.orders import Order, order, split
+from imagegen.purchase.plans import Outcome
 from imagegen.purchase.policy import NEVER
 from imagegen.result import Cost, GeneratedImage, Generation, Job
 from imagegen.testing import EPOCH, FakeClock, reply

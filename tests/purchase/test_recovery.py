@@ -436,11 +436,12 @@ def test_a_result_whose_writing_was_lost_is_settled_by_the_next_reconciliation(
     kit: Any, time: FakeClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox = Sandbox(clock=time.epoch)
+    lost = Future[bool]()
+    lost.set_exception(ConfigurationError("the ledger cannot be used: database is locked"))
     with Ledger(tmp_path / "ledger.db", now=time.now) as ledger:
         desk = kit.on(sandbox, clock=time, ledger=ledger)
         with monkeypatch.context() as broken:
-            broken.setattr(ledger, "settled", lambda *_: Future())
-            broken.setattr("imagegen.purchase.bookkeeping._written", lambda _: iter(()))
+            broken.setattr(ledger, "settled", lambda *_: lost)
             desk.generate("a fox", model="minimax:image-01")
         (open_row,) = ledger.entries().result()
         assert open_row.state == "submitted"

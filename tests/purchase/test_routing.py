@@ -285,8 +285,8 @@ def test_the_fastest_counts_failures_in_and_tries_the_unmeasured_first() -> None
     health.succeeded("fast", 9.0)
     health.succeeded("fast but failing", 8.0)
     for _ in range(2):
-        health.failed("fast but failing", ProviderUnavailableError("down"), 1.0)
-    health.failed("only failed", ProviderUnavailableError("down"), 1.0)
+        health.failed("fast but failing", ProviderUnavailableError("down"))
+    health.failed("only failed", ProviderUnavailableError("down"))
     route = Route(models=list(orders), strategy="fastest")
     names = ["new", "fast", "fast but failing", "slow", "only failed"]
     assert ranked(route, orders, health) == names

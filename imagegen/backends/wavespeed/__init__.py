@@ -54,9 +54,7 @@ class WaveSpeed(Polling):
         base_url: None takes ``WAVESPEED_BASE_URL``, else https://api.wavespeed.ai.
         sync_mode: ask the submission to wait for the pictures where the model can; when that
             takes too long for WaveSpeedAI, the same prediction is polled.
-        first_poll, poll_growth, slowest_poll, learn_polls, shortest_poll, average_poll,
-            poll_failures: when to poll, as `Polling` says; WaveSpeedAI asks for a `first_poll`
-            of 2 seconds or more.
+        first_poll: and the other options of `Polling`; WaveSpeedAI asks for 2 seconds or more.
         poll_together: ask for many predictions with one request where many are waited for.
     """
 

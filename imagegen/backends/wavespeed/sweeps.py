@@ -16,14 +16,10 @@ from collections import deque
 from collections.abc import Collection, Generator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from itertools import accumulate, count
+from itertools import count
 from math import inf
-from operator import attrgetter
 from threading import Lock
 from typing import Any
-
-from attrs import define, field
 
 from imagegen.backends.wavespeed.lookup import KEPT, PAGE_SIZE
 from imagegen.backends.wavespeed.pages import (
@@ -36,17 +32,21 @@ from imagegen.backends.wavespeed.pages import (
     page,
     told,
 )
-from imagegen.backends.wavespeed.predictions import Prediction, polled
+from imagegen.backends.wavespeed.predictions import Prediction
+from imagegen.backends.wavespeed.seats import (
+    ROOM,
+    SLACK,
+    Seat,
+    Sweep,
+    created_at,
+    is_fresh,
+    key_of,
+    window,
+)
 from imagegen.errors import BackendError, ImageGenError, TransportError
 from imagegen.flow import Call, Flow, awaited
 from imagegen.result import Job
 
-SLACK = 0.75
-"""Seconds: who is due so soon shares the page, and takes news so old that it is going on."""
-OTHERS = 3
-"""Predictions due beside one's own that make a page worth asking for."""
-ROOM = int(PAGE_SIZE * 0.9)
-"""What is planned for a page; the rest is for what was not foreseen."""
 LEAST_SHARE = 0.05
 """Of a page, what must be ours: below, the list is too full of others to be of use."""
 SHORTEST_REST, LONGEST_REST = 30.0, 600.0
@@ -57,103 +57,9 @@ SELDOM = 16
 """Pages to one whose leader, though told that it is going on, polls too: fewer until they agree."""
 WRONG = 3
 """Such polls in a row that find an ended prediction: the list is out of date."""
-TRUST = 40
-"""Seconds, or up to twice as many, that a prediction goes on by the word of the list alone."""
 CROWD, APART = 50, 1.4
 """Where so many wait, nobody is asked for sooner than so many seconds after the last time, unless
 the settings want it sooner: less than one request for each, and still found within a second."""
-YEARS = range(2020, 2100)
-
-
-@define(eq=False)
-class Seat:
-    """The place of one waiting prediction among the others.
-
-    Attributes:
-        key: when it was created, and a number that makes it unique; None: it shares nothing.
-        apart: seconds, at least, from one time it is asked for to the next in a crowd.
-    """
-
-    _sweeps: Sweeps
-    id: str
-    n: int
-    key: tuple[datetime, int] | None
-    apart: float
-    due: float = inf
-    told: Told | None = None
-    sweep: _Sweep | None = None
-    led: _Sweep | None = None
-    span: timedelta | None = None
-    old: float = 0.0
-    since: float = inf
-    alone: int = 0
-    checking: bool = False
-    is_asked: bool = False
-
-    def wait(self, seconds: float) -> float:
-        """The wait until the next poll, *seconds* after the last answer is from.
-
-        Those who had it from one page are due at one moment again.
-        """
-        if self.key and self.is_asked and self._sweeps.is_crowded:
-            seconds = max(seconds, self.apart)
-        left, self.old = max(seconds - self.old, seconds / 2), 0.0
-        self.due = self._sweeps.moment + left
-        return left
-
-    def asked(self, call: Call, moment: float | None) -> Flow[News]:
-        """Learn how the prediction is doing: from the list, or with *call*, its own poll.
-
-        Args:
-            call: the poll.
-            moment: now, as the pause before it told; where it told nothing, nothing is shared.
-
-        Raises:
-            ImageGenError: the poll failed; the list's failures raise nothing.
-        """
-        self.due, self.checking, self.is_asked, news = inf, False, True, None
-        if self.key and moment is not None:
-            news = yield from self._sweeps.news(self, moment)
-        if news is None:
-            self.old = 0.0
-            news = polled((yield call), self.id)
-            self._sweeps.polled(self, news[0])
-        return news
-
-    def is_due(self, moment: float) -> bool:
-        """Tell whether a page would be welcome at that moment."""
-        return self.due <= moment and self.sweep is None and not self.alone
-
-    def trusts(self, moment: float) -> bool:
-        """Tell whether the list may still say that it is going on; they do not all ask at once."""
-        return self.key is not None and moment - self.since < TRUST + self.key[1] % TRUST
-
-
-@define(eq=False)
-class _Sweep:
-    """One page that *leader* asks for, on behalf of *seats*, in the order of their creation."""
-
-    leader: Seat
-    moment: float
-    seats: list[Seat]
-    call: Call
-    check: bool
-    over: Future[None] = field(factory=Future[None])
-
-    def __attrs_post_init__(self) -> None:
-        self.over.set_running_or_notify_cancel()  # no follower can cancel it for the others
-        self.leader.led = self
-        for seat in self.seats:
-            seat.sweep = seat.sweep or self
-
-    def end(self) -> None:
-        """Let those go on who wait for it."""
-        for seat in self.seats:
-            if seat.sweep is self:
-                seat.sweep = None
-        if not self.over.done():
-            self.over.set_result(None)
-        self.leader.led = None
 
 
 class Sweeps:
@@ -186,7 +92,7 @@ class Sweeps:
         So do jobs that ask for base64, which the list may hold, and those without a time. In a
         crowd, it is asked for again after *apart* seconds or more.
         """
-        moment = _created(job) if shared else None
+        moment = created_at(job) if shared else None
         key = (moment, next(self._numbers)) if moment else None
         seat = Seat(self, job.id, job.request.n, key, apart)
         try:
@@ -200,7 +106,7 @@ class Sweeps:
             self._tidy()
             self._host, self._account = host, account
             if seat.key and self._known.setdefault(seat.id, seat) is seat:
-                insort(self._order, seat, key=_key)
+                insort(self._order, seat, key=key_of)
             else:  # somebody waits for it already
                 seat.key = None
 
@@ -216,7 +122,7 @@ class Sweeps:
     def _tidy(self) -> None:
         while self._left:
             seat = self._left[0]  # it stays there until it is done, for Ctrl-C may come
-            place = bisect_left(self._order, _key(seat), key=_key)
+            place = bisect_left(self._order, key_of(seat), key=key_of)
             if self._order[place : place + 1] == [seat]:  # Ctrl-C may have come before it was in
                 del self._order[place]
             if self._known.get(seat.id) is seat:
@@ -227,7 +133,7 @@ class Sweeps:
         """What a page tells of *seat*; None if it has to poll."""
         for _ in range(2):
             step = self._next(seat, moment)
-            if isinstance(step, _Sweep):
+            if isinstance(step, Sweep):
                 yield from self._led(step)
                 return self._believed(seat, check=step.check)
             if step is None:
@@ -235,14 +141,14 @@ class Sweeps:
             yield from awaited(step)
         return self._believed(seat)
 
-    def _next(self, seat: Seat, moment: float) -> Future[None] | _Sweep | None:
+    def _next(self, seat: Seat, moment: float) -> Future[None] | Sweep | None:
         """What to wait for: somebody's page, or one's own; None: there are news, or no page."""
         with self._lock:
             self._tidy()
             self.moment = max(self.moment, moment)
             trusting = seat.trusts(moment)
             last = seat.told
-            if last and (not last.going or (trusting and _is_fresh(last.moment, moment))):
+            if last and (not last.going or (trusting and is_fresh(last.moment, moment))):
                 seat.old = max(moment - last.moment, 0.0)
                 return None
             seat.told = None
@@ -250,42 +156,21 @@ class Sweeps:
                 seat.alone = max(seat.alone - 1, 0)
                 return None
             sweep = seat.sweep
-            if sweep and _is_fresh(sweep.moment, moment):
+            if sweep and is_fresh(sweep.moment, moment):
                 return sweep.over
-            seats = self._window(seat, moment + SLACK)
+            seats = window(self._order, seat, moment + SLACK)
             return self._sweep(seat, seats, moment) if seats else None
 
-    def _window(self, seat: Seat, until: float) -> list[Seat]:
-        """Those around *seat*, as many as a page holds, of whom the most are due; none if few."""
-        mine = bisect_left(self._order, _key(seat), key=_key)
-        near = self._order[max(mine - ROOM + 1, 0) : mine + ROOM]
-        mine = min(mine, ROOM - 1)
-        keys = [_key(each) for each in near]
-        due = [each is seat or each.is_due(until) for each in near]
-        before = [0, *accumulate(due)]
-        best = 0, 0, 0
-        for start in range(mine + 1):
-            end = min(start + ROOM, len(near))
-            if seat.span:
-                end = bisect_left(keys, (keys[start][0] + seat.span, 0), start, end)
-            if end > mine:
-                best = max(best, (before[end] - before[start], start, end))
-        number, start, end = best
-        if number <= OTHERS:
-            return []
-        wanted = [index for index in range(start, end) if due[index]]
-        return near[wanted[0] : wanted[-1] + 1]
-
-    def _sweep(self, leader: Seat, seats: list[Seat], moment: float) -> _Sweep:
-        first, last = _key(seats[0])[0], _key(seats[-1])[0]
+    def _sweep(self, leader: Seat, seats: list[Seat], moment: float) -> Sweep:
+        first, last = key_of(seats[0])[0], key_of(seats[-1])[0]
         self._since_check += 1
         check = self._since_check >= self._seldom
         if check:
             self._since_check = 0
         call = page(self._host, self._account, first, last)
-        return _Sweep(leader, moment, seats, call, check)
+        return Sweep(leader, moment, seats, call, check)
 
-    def _led(self, sweep: _Sweep) -> Flow[None]:
+    def _led(self, sweep: Sweep) -> Flow[None]:
         """Ask for the page, and hand round what it tells; whatever happens, nobody waits on."""
         try:
             items = yield from self._items(sweep.call)
@@ -312,7 +197,7 @@ class Sweeps:
             self._rest_now(wanted or 0.0)
             return None
 
-    def _hand_round(self, sweep: _Sweep, items: list[Any]) -> None:
+    def _hand_round(self, sweep: Sweep, items: list[Any]) -> None:
         found, ended = set[Seat](), False
         for item in items:
             seat = self._known.get(id_of(item))
@@ -327,11 +212,11 @@ class Sweeps:
                 self._rest, self._wrong = SHORTEST_REST, 0
             self._learn(sweep, items, found)
 
-    def _learn(self, sweep: _Sweep, items: list[Any], found: Collection[Seat]) -> None:
+    def _learn(self, sweep: Sweep, items: list[Any], found: Collection[Seat]) -> None:
         """Learn how much a page holds, how much of it is ours, and whom it does not show."""
         whole = len(items) < PAGE_SIZE
         oldest = None if whole else created(items[-1])
-        first, last = _key(sweep.seats[0])[0], _key(sweep.seats[-1])[0]
+        first, last = key_of(sweep.seats[0])[0], key_of(sweep.seats[-1])[0]
         shown = last - (oldest or first)
         if len(items) > 1 and shown > MARGIN:
             span = min(shown / len(items) * ROOM, KEPT)
@@ -340,7 +225,7 @@ class Sweeps:
         for seat in found:
             seat.alone = 0
         for seat in sweep.seats:
-            if seat not in found and (oldest is None or _key(seat)[0] >= oldest):
+            if seat not in found and (oldest is None or key_of(seat)[0] >= oldest):
                 seat.alone = ALONE
         self._share += (len(found) / max(len(items), 1) - self._share) / 4
         if self._share < LEAST_SHARE:
@@ -374,21 +259,3 @@ class Sweeps:
         if self._wrong >= WRONG:
             self._wrong = 0
             self._rest_now()
-
-
-def _created(job: Job) -> datetime | None:
-    """When *job* was created, by the provider's clock; None where it must be asked for alone."""
-    own = job.request.provider_options.get(job.provider, {})
-    base64 = job.request.output == "bytes" or own.get("enable_base64_output")
-    moment = job.created_at
-    if base64 or moment is None or moment.tzinfo is None or moment.year not in YEARS:
-        return None
-    return moment.astimezone(UTC)
-
-
-def _is_fresh(then: float, moment: float) -> bool:
-    """Whether what is from *then* is recent; clients may go by clocks that are far apart."""
-    return -TRUST <= moment - then <= SLACK
-
-
-_key: attrgetter[tuple[datetime, int]] = attrgetter("key")

@@ -21,8 +21,11 @@ from imagegen.client.models import Models
 from imagegen.config.loading import Examination
 from imagegen.config.places import usual_ledger
 from imagegen.errors import ImageGenError
-from imagegen.ledger import Budget, Ledger
-from imagegen.ledger.place import APPLICATION
+from imagegen.ledger import Budget
+from imagegen.ledger.book import Book
+from imagegen.ledger.place import opened_to_read, unusable, version_of
+from imagegen.ledger.privacy import Privacy
+from imagegen.ledger.values import utc_now
 from imagegen.pricing import OLD_AFTER
 from imagegen.wording import counted
 
@@ -40,6 +43,7 @@ _OLD: tuple[tuple[Origin, Status, str, str], ...] = (
     ("list", "ok", "known from the package's list,", _REFRESH),
 )
 """Whose prices are old, how grave that is, how it is said, and what to do."""
+_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _EXTRA = re.compile(r"""^([A-Za-z0-9._-]+).*;\s*extra\s*==\s*['"]([A-Za-z0-9_-]+)['"]""")
 
 
@@ -144,7 +148,7 @@ def ledger(settings: Settings) -> Iterator[Finding]:
         if place.exists() and place.stat().st_size:
             yield from _kept(place, settings.budget)
         else:
-            yield Finding("skip", "ledger", f"none yet; the first purchase makes {place}")
+            yield _none_yet(place)
     except ImageGenError as error:
         yield of_error("fail", "ledger", error)
     except OSError as error:
@@ -152,20 +156,34 @@ def ledger(settings: Settings) -> Iterator[Finding]:
         yield Finding("fail", "ledger", words, "Name another with --ledger or IMAGEGEN_LEDGER")
 
 
+def _none_yet(place: Path) -> Finding:
+    return Finding("skip", "ledger", f"none yet; the first purchase makes {place}")
+
+
 def _kept(place: Path, budget: Budget | None) -> Iterator[Finding]:
-    damage, application = _looked_at(place)
-    if damage:
-        yield _damaged(place, damage)
+    """What is on the ledger, which is opened to be read only."""
+    try:
+        with closing(opened_to_read(place)) as connection:
+            yield from _read(connection, place, budget)
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DAMAGE:
+            raise unusable(repr(str(place)), error) from error
+        yield _damaged(place, str(error))
+
+
+def _read(connection: sqlite3.Connection, place: Path, budget: Budget | None) -> Iterator[Finding]:
+    (first,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if first != "ok":
+        yield _damaged(place, str(first))
         return
-    if application != APPLICATION:
-        words = f"{place} is another application's database, not a ledger"
-        yield Finding("fail", "ledger", words, "Name another with --ledger or IMAGEGEN_LEDGER")
+    if version_of(connection, place) == 0:
+        yield _none_yet(place)
         return
-    with Ledger(place) as book:
-        yield Finding("ok", "ledger", f"{place} is whole")
-        yield from _entries(book)
-        if budget:
-            yield _budget(book, budget)
+    book = Book(connection, Privacy(prompts=True), utc_now)
+    yield Finding("ok", "ledger", f"{place} is whole")
+    yield _entries(book)
+    if budget:
+        yield _budget(book, budget)
 
 
 def _disk(place: Path) -> Iterator[Finding]:
@@ -179,42 +197,27 @@ def _disk(place: Path) -> Iterator[Finding]:
         yield Finding("ok", "disk", words)
 
 
-def _looked_at(place: Path) -> tuple[str, int]:
-    """What SQLite finds wrong with the file, empty for nothing; and whose it says that it is.
-
-    It is opened to be read only.
-    """
-    try:
-        uri = f"{place.absolute().as_uri()}?mode=ro"
-        with closing(sqlite3.connect(uri, uri=True, timeout=5)) as connection:
-            (first,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-            (application,) = connection.execute("PRAGMA application_id").fetchone()
-    except sqlite3.Error as error:
-        return str(error), 0
-    return "" if first == "ok" else str(first), int(application)
-
-
 def _damaged(place: Path, damage: str) -> Finding:
     fix = "Move it away with its -wal and -shm files: what was paid for is then to be looked up "
     return Finding("fail", "ledger", f"{place}: {damage}", f"{fix}at the providers by hand")
 
 
-def _entries(book: Ledger) -> Iterator[Finding]:
-    entries = book.entries("intent", "submitted", "unknown").result()
+def _entries(book: Book) -> Finding:
+    entries = book.entries(("intent", "submitted", "unknown"))
     unknown = sum(entry.state == "unknown" for entry in entries)
     if unknown:
         words = f"{counted(unknown, 'submission')} of which nobody knows whether it was accepted"
-        yield Finding("warn", "open", words, "imagegen jobs list shows, jobs reconcile looks up")
-    elif entries:
+        fix = "imagegen jobs list shows, jobs reconcile looks up"
+        return Finding("warn", "open", words, fix)
+    if entries:
         words = f"{counted(len(entries), 'submission')} under way"
-        yield Finding("warn", "open", words, "imagegen jobs list shows, jobs resume collects")
-    else:
-        yield Finding("ok", "open", "nothing")
+        return Finding("warn", "open", words, "imagegen jobs list shows, jobs resume collects")
+    return Finding("ok", "open", "nothing")
 
 
-def _budget(book: Ledger, budget: Budget) -> Finding:
+def _budget(book: Book, budget: Budget) -> Finding:
     today = datetime.now(UTC).date()
-    account = book.spend(today if budget.per == "day" else None).result()
+    account = book.spend(today if budget.per == "day" else None)
     ours = [line for line in account if line.currency == budget.currency]
     held = sum((line.spent + line.open for line in ours), Decimal(0))
     words = f"{budget.amount - held:f} {budget.currency} left of {budget}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from imagegen import backends as installed
 from imagegen.account import Balance, Checked, Quota, Standing
@@ -10,6 +10,7 @@ from imagegen.backends.base import Backend
 from imagegen.cli.columns import money
 from imagegen.cli.doctor.findings import Finding, of_error
 from imagegen.client import Client
+from imagegen.config.environment import Backends
 from imagegen.config.loading import Examination
 from imagegen.errors import (
     AuthenticationError,
@@ -73,7 +74,7 @@ def _unusable_key(found: Examination, name: str, error: ConfigurationError) -> F
     return Finding("fail", f"{name} key", words, fix, configuration=True)
 
 
-def _no_key(backends: Mapping[str, Backend | ConfigurationError]) -> Finding:
+def _no_key(backends: Backends) -> Finding:
     variables = [b.key_variable for b in backends.values() if isinstance(b, Backend)]
     return Finding(
         "fail",
