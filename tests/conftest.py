@@ -30,6 +30,8 @@ from imagegen.flow import Call, Flow, Reply
 from imagegen.sandbox import Sandbox
 from imagegen.testing import FakeClock
 
+pytest_plugins = ["imagegen.testing.plugin"]
+
 VARIABLES = ("MINIMAX_API_KEY", "MINIMAX_API_HOST", "WAVESPEED_API_KEY", "WAVESPEED_BASE_URL")
 MODELS = {"minimax": "minimax:image-01", "wavespeed": "wavespeed:minimax/image-01"}
 

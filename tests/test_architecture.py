@@ -53,7 +53,7 @@ BENEATH_BACKENDS = {
 KNOW_HTTP = ("net/", "sandbox/")
 BY_NAME = ("client/aio.py", "client/blocking.py", "drivers/__init__.py")
 """What takes an httpx transport, and so names its type."""
-MAY_IMPORT_CLIENT = ("cli/", "sandbox/", "testing.py")
+MAY_IMPORT_CLIENT = ("cli/", "sandbox/", "testing/")
 
 
 @frozen
@@ -114,7 +114,7 @@ def test_the_rules_are_checked_on_the_real_files() -> None:
     assert {"backends/minimax/__init__.py", "backends/wavespeed/__init__.py"} <= set(BACKENDS)
     assert {f"{name}.py" for name in PURE} <= FILES.keys()
     assert "sandbox/transport.py" in importing("httpx")
-    assert "testing.py" in importing("imagegen.drivers")
+    assert "testing/clock.py" in importing("imagegen.drivers")
 
 
 @pytest.mark.parametrize("name", BACKENDS)
@@ -168,7 +168,7 @@ def test_the_client_is_on_top() -> None:
 
 @pytest.mark.parametrize("module", ["imagegen.cli", "imagegen.sandbox", "imagegen.testing"])
 def test_the_library_does_not_rest_on_its_tools(module: str) -> None:
-    tools = ("cli/", "sandbox/", "testing.py")
+    tools = ("cli/", "sandbox/", "testing/")
     assert [name for name in importing(module) if not name.startswith(tools)] == []
 
 

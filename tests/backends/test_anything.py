@@ -243,16 +243,6 @@ REFERENCES = st.lists(
     ),
     max_size=3,
 )
-OPTION = st.none() | st.booleans() | st.integers(-1, 4096) | st.text(max_size=9) | WORDS
-OPTIONS = st.dictionaries(
-    st.sampled_from(["minimax", "wavespeed", "other"]),
-    st.dictionaries(
-        st.sampled_from(["aspect_ratio", "width", "height", "size", "image", "n", "seed", "style"]),
-        OPTION | st.lists(OPTION, max_size=3) | st.dictionaries(st.text(max_size=5), OPTION),
-        max_size=3,
-    ),
-    max_size=2,
-)
 TERMS = st.builds(
     Terms, st.sampled_from(["strict", "nearest"]), st.sampled_from(["error", "adjust"])
 )
@@ -279,7 +269,7 @@ MODELS: st.SearchStrategy[tuple[Backend, str]] = st.sampled_from(
 
 
 @st.composite
-def requests(draw: st.DrawFn, *, options: bool) -> ImageRequest:
+def requests(draw: st.DrawFn) -> ImageRequest:
     shape = draw(st.sampled_from(["none", "size", "ratio"]))
     text = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30)
     return ImageRequest(
@@ -291,28 +281,11 @@ def requests(draw: st.DrawFn, *, options: bool) -> ImageRequest:
         references=draw(REFERENCES),
         enhance_prompt=draw(st.none() | st.booleans()),
         output=draw(st.sampled_from(["url", "bytes"])),
-        provider_options=draw(OPTIONS) if options else {},
     )
 
 
 @MANY
-@given(request=requests(options=True), target=MODELS, terms=TERMS)
-def test_any_request_becomes_json_or_a_typed_refusal(
-    request: ImageRequest, target: tuple[Backend, str], terms: Terms
-) -> None:
-    backend, model = target
-    try:
-        translation = backend.translate(request, model, terms)
-    except ImageGenError as error:
-        refusal = error
-    else:
-        assert json.loads(json.dumps(translation.body, allow_nan=False)) == translation.body
-        return
-    assert refusal.charged == "no"
-
-
-@MANY
-@given(request=requests(options=False), target=MODELS)
+@given(request=requests(), target=MODELS)
 def test_what_translates_strictly_without_a_notice_is_what_was_asked_for(
     request: ImageRequest, target: tuple[Backend, str]
 ) -> None:
@@ -344,7 +317,7 @@ def test_what_translates_strictly_without_a_notice_is_what_was_asked_for(
 
 @MANY
 @given(
-    request=requests(options=False),
+    request=requests(),
     seed=st.none() | st.integers(0, 2**63 - 10),
     terms=TERMS,
     reference=st.booleans(),

@@ -1,4 +1,4 @@
-"""What backends share: finding them, terms, drafts, errors by HTTP status."""
+"""What backends share: terms, drafts, errors by HTTP status."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from imagegen import backends
 from imagegen.backends.base import Draft, Terms, attached, submit_once
 from imagegen.backends.minimax import MiniMax
 from imagegen.backends.wavespeed import WaveSpeed
@@ -27,32 +26,6 @@ from imagegen.result import Job
 from imagegen.testing import play, reply
 
 JOB = Job(provider="wavespeed", model="a/b", id="id1", request=ImageRequest("x"))
-
-
-def test_both_providers_are_found_by_name() -> None:
-    assert set(backends.names()) >= {"minimax", "wavespeed"}
-    assert backends.load("minimax") is MiniMax
-    assert backends.load("wavespeed") is WaveSpeed
-
-
-def test_an_unknown_backend_is_a_configuration_error_that_names_the_others() -> None:
-    with pytest.raises(ConfigurationError) as caught:
-        backends.load("dall-e")
-    assert "minimax, wavespeed" in caught.value.advice
-
-
-def test_a_backend_whose_import_fails_is_a_configuration_error(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    class Broken:
-        name, value = "broken", "nowhere:Nothing"
-
-        def load(self) -> Any:
-            raise ImportError("no module named nowhere")
-
-    monkeypatch.setattr(backends, "entry_points", lambda **_: [Broken()])
-    with pytest.raises(ConfigurationError, match="nowhere"):
-        backends.load("broken")
 
 
 @pytest.mark.parametrize("backend", [MiniMax(), WaveSpeed()])

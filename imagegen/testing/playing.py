@@ -1,26 +1,22 @@
-"""For tests of applications and backends: flows played by hand, replies, a clock that jumps."""
+"""Flows played by hand: prepared replies go in, what the flow yields and returns comes out."""
 
 from __future__ import annotations
 
-import asyncio
 import json as jsonlib
-import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from attrs import evolve, frozen
 
-from imagegen.drivers import Clock
 from imagegen.drivers.inline import Sieve
 from imagegen.events import Event
 from imagegen.flow import Call, Done, Flow, Pause, Reply, Step, advance
+from imagegen.testing.clock import EPOCH
 
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
-
-EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @frozen
@@ -59,23 +55,29 @@ def play(flow: Flow[T], *outcomes: Reply | BaseException) -> Played[T]:
 
 def _outcome(step: Step, left: list[Reply | BaseException], now: float) -> Any:
     if isinstance(step, Future):
-        return step.exception(timeout=10) or step.result()
+        return awaited(step)
     if isinstance(step, Pause):
         return now
     if not isinstance(step, Call):
         return None
     if not left:
         raise AssertionError(f"the flow made a call that nothing was prepared for: {step}")
-    outcome = left.pop(0)
-    return _sieved(outcome) if step.pictures and isinstance(outcome, Reply) else outcome
+    return answered(step, left.pop(0))
 
 
-def _sieved(whole: Reply) -> Reply:
-    """The reply as a driver gives it to a call for pictures."""
-    pictures = dict(whole.pictures)
+def awaited(future: Future[Any]) -> Any:
+    """What *future* holds, a value or an exception, within ten seconds."""
+    return future.exception(timeout=10) or future.result()
+
+
+def answered(call: Call, outcome: Reply | BaseException) -> Reply | BaseException:
+    """The *outcome* as a driver gives it: a call for pictures gets them beside the body."""
+    if not call.pictures or not isinstance(outcome, Reply):
+        return outcome
+    pictures = dict(outcome.pictures)
     sieve = Sieve(pictures)
-    sieve.write(whole.body)
-    return evolve(whole, body=sieve.getvalue(), pictures=pictures)
+    sieve.write(outcome.body)
+    return evolve(outcome, body=sieve.getvalue(), pictures=pictures)
 
 
 def reply(
@@ -90,33 +92,3 @@ def reply(
     content = jsonlib.dumps(json).encode() if body is None else body
     lowered = {name.lower(): value for name, value in (headers or {}).items()}
     return Reply(status=status, headers=lowered, body=content, received_at=received_at)
-
-
-class FakeClock(Clock):
-    """A clock that stands still but for sleeping, which takes no time."""
-
-    def __init__(self) -> None:
-        self._seconds = 0.0
-        self._lock = threading.Lock()
-
-    def monotonic(self) -> float:
-        """Seconds slept so far."""
-        return self._seconds
-
-    def epoch(self) -> float:
-        """Seconds since 1970, as a `Sandbox` wants its clock."""
-        return self.now().timestamp()
-
-    def now(self) -> datetime:
-        """`EPOCH` plus the seconds slept."""
-        return EPOCH + timedelta(seconds=self._seconds)
-
-    def sleep(self, seconds: float) -> None:
-        """Jump ahead."""
-        with self._lock:
-            self._seconds += seconds
-
-    async def asleep(self, seconds: float) -> None:
-        """Jump ahead, letting other tasks run once."""
-        self.sleep(seconds)
-        await asyncio.sleep(0)
