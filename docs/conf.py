@@ -52,7 +52,9 @@ python_use_unqualified_type_names = True
 
 LISTED = re.compile(r"^- \[[^]]+\]\((?P<page>[^):#]+)\.md\)", re.MULTILINE)
 LINK = re.compile(r"\[(?P<words>[^]]+)\]\((?P<target>\.\./[^)\s]*)\)")
-DECISIONS = "\n```{toctree}\n:glob:\n:titlesonly:\n\n[0-9]*\n```\n"
+EVERY = "\n```{{toctree}}\n:glob:\n:titlesonly:\n\n{}\n```\n"
+LISTS = {"decisions/index": EVERY.format("[0-9]*"), "backends/index": EVERY.format("*")}
+"""What pages list that name no other: whatever is in their folder."""
 
 
 def navigation(text: str) -> str:
@@ -80,8 +82,8 @@ def within(text: str, page: str) -> str:
 def as_read(_: Sphinx, page: str, source: list[str]) -> None:
     """Make of a page what the site shows."""
     source[0] = within(source[0], page)
-    if page == "decisions/index":
-        source[0] += DECISIONS
+    if page in LISTS:
+        source[0] += LISTS[page]
     elif page.rpartition("/")[2] == "index":
         source[0] += navigation(source[0])
 

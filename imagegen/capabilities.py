@@ -235,11 +235,16 @@ class _Probe:
         return bisect_left(counts, x=True, key=lambda n: not self.takes(references=(kind,) * n))
 
     def _is_inline(self) -> bool:
-        """Tell whether asking for bytes changes what is sent; else they would be fetched."""
+        """Tell whether the answer holds bytes if they are asked for; else they would be fetched.
+
+        Asking for them changes what is sent, or not asking for them is departed from.
+        """
         inline = evolve(self._base, output="bytes")
         if self._refusal(inline):
             return False
-        return self._translation(inline).body != self._translation(self._base).body
+        told = self._translation(self._base)
+        anyway = any(notice.field == "output" for notice in told.notices)
+        return anyway or self._translation(inline).body != told.body
 
     def _is_known(self) -> bool:
         notices = self._translation(self._base).notices

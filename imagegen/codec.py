@@ -16,6 +16,7 @@ from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 from math import isfinite
+from types import NoneType
 from typing import Any, TypeVar, get_args, get_origin
 
 from attrs import asdict, frozen, has
@@ -275,6 +276,10 @@ def _reference_out(reference: ReferenceImage) -> dict[str, Any]:
     return {name: getattr(reference, name) for name in kept}
 
 
+_CODE = int | str | None
+"""A provider's own error code."""
+
+
 @frozen
 class _Reference:
     url: str | None
@@ -292,6 +297,7 @@ def _own() -> Converter:
     converter.register_structure_hook(datetime, _text(datetime.fromisoformat))
     converter.register_unstructure_hook(bytes, lambda data: base64.b64encode(data).decode("ascii"))
     converter.register_structure_hook(bytes, _text(_unbase64))
+    converter.register_structure_hook(_CODE, _exactly(int, str, NoneType))
     converter.register_unstructure_hook(Size, str)
     converter.register_structure_hook(Size, _text(Size.parse))
     converter.register_unstructure_hook(ReferenceImage, _reference_out)

@@ -64,7 +64,7 @@ class ImageGenError(Exception):
         charged: Charged | None = None,
         request_id: str | None = None,
         status: int | None = None,
-        code: int | None = None,
+        code: int | str | None = None,
         field: str | None = None,
     ) -> None:
         self._message = shown(message, 1000)
@@ -76,7 +76,7 @@ class ImageGenError(Exception):
         self.charged: Charged = self.default_charged if charged is None else charged
         self.request_id = shown(request_id, 128) if request_id else None
         self.status = status
-        self.code = code
+        self.code = shown(code, 80) if isinstance(code, str) else code
         self.field = field
         self.attempts: tuple[Attempt, ...] = ()
         self.ongoing = False

@@ -41,14 +41,47 @@ def _shown_json(value: Any) -> str:
     return "None" if value is None else f"<{', '.join(value)}>"
 
 
+def _shown_form(form: tuple[Part, ...] | None) -> str:
+    return "None" if form is None else f"<{', '.join(part.name for part in form)}>"
+
+
+def _shown_content(content: str | bytes) -> str:
+    return f"<{len(content):,} {'characters' if isinstance(content, str) else 'bytes'}>"
+
+
+@frozen
+class Part:
+    """One field of a form (multipart/form-data): text, or a file.
+
+    Attributes:
+        name: of the field; several parts may have the same.
+        content: text, or the bytes of a file.
+        filename: what the file is called; None for text.
+        media_type: the file's, such as ``"image/png"``; None for text.
+    """
+
+    name: str
+    content: str | bytes = field(repr=_shown_content)
+    filename: str | None = None
+    media_type: str | None = None
+
+    @property
+    def shown(self) -> str:
+        """The text; of a file, its type and size."""
+        if isinstance(self.content, str):
+            return self.content
+        return f"<{self.media_type or 'a file'}, {len(self.content):,} bytes>"
+
+
 @frozen
 class Call:
-    """One HTTP request to make.
+    """One HTTP request to make. Its body is JSON, or a form, or there is none.
 
     Attributes:
         method: ``"GET"`` or ``"POST"``.
         url: absolute.
-        json: the body, None for none.
+        json: the body as JSON, or None.
+        form: the body as a form, or None.
         account: the backend whose key goes along; the driver adds it, and only for the origin
             that is configured for that backend. None: no credentials.
         timeout: seconds that this exchange may take; None: all that the deadline leaves.
@@ -60,11 +93,29 @@ class Call:
     method: str
     url: str = field(repr=without_query)
     json: Mapping[str, Any] | None = field(default=None, repr=_shown_json)
+    form: tuple[Part, ...] | None = field(default=None, repr=_shown_form, kw_only=True)
     account: str | None = None
     timeout: float | None = None
     limit: int = 128 * 2**20
     paid: bool = False
     pictures: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        if self.json is not None and self.form is not None:
+            raise ValueError("a call has one body")
+
+    @property
+    def body(self) -> Mapping[str, Any] | None:
+        """The body as JSON can show it: of a form, `Part.shown` by name. None where there is none.
+
+        What comes more than once under a name is a list.
+        """
+        if self.form is None:
+            return self.json
+        fields: dict[str, list[str]] = {}
+        for part in self.form:
+            fields.setdefault(part.name, []).append(part.shown)
+        return {name: found[0] if len(found) == 1 else found for name, found in fields.items()}
 
 
 @frozen

@@ -151,16 +151,25 @@ class ReferenceImage:
 
     @property
     def wire(self) -> str:
-        """The URL, or the bytes as a data URL, as both providers take it."""
+        """The URL, or the bytes as a data URL, as most providers take it."""
         if self.url is not None:
             return self.url
+        return f"data:{self.media_type};base64,{base64.b64encode(self.content).decode('ascii')}"
+
+    @property
+    def content(self) -> bytes:
+        """The bytes of a reference that is no URL, for a provider that takes files.
+
+        Raises:
+            InvalidRequestError: they are not here.
+        """
         if self.data is None:
             raise InvalidRequestError(
-                "this reference was read back from JSON, which keeps only its digest; "
+                "this reference is a URL, or was read back from JSON, which keeps only its digest; "
                 "make the ReferenceImage again from the picture",
                 field="references",
             )
-        return f"data:{self.media_type};base64,{base64.b64encode(self.data).decode('ascii')}"
+        return self.data
 
 
 def _named(source: str | Path | bytes) -> str:

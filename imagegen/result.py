@@ -192,7 +192,7 @@ class ImageFailure:
     message: str
     index: int | None = None
     charged: Charged = "unknown"
-    code: int | None = None
+    code: int | str | None = None
     request_id: str | None = None
     job: Job | None = None
 

@@ -20,6 +20,7 @@ from imagegen import (
     ImageRequest,
     Job,
     Retries,
+    backends,
     net,
 )
 from imagegen.backends.base import Backend
@@ -32,7 +33,8 @@ from imagegen.testing import FakeClock
 
 pytest_plugins = ["imagegen.testing.plugin"]
 
-VARIABLES = ("MINIMAX_API_KEY", "MINIMAX_API_HOST", "WAVESPEED_API_KEY", "WAVESPEED_BASE_URL")
+INSTALLED = [backends.load(name) for name in backends.names()]
+VARIABLES = [name for each in INSTALLED for name in (each.key_variable, each.host_variable)]
 MODELS = {"minimax": "minimax:image-01", "wavespeed": "wavespeed:minimax/image-01"}
 
 

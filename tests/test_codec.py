@@ -13,7 +13,7 @@ from hypothesis import given, settings, strategies as st
 from imagegen import codec
 from imagegen.errors import InvalidRequestError, MalformedReplyError
 from imagegen.request import ImageRequest, ReferenceImage
-from imagegen.result import Cost, Generation, Job, Notice
+from imagegen.result import Cost, Generation, ImageFailure, Job, Notice
 
 JSON = st.recursive(
     st.none()
@@ -381,3 +381,16 @@ def test_amounts_keep_every_digit(digits: int, exponent: int) -> None:
     cost = Cost(amount=Decimal(digits).scaleb(exponent), currency="USD", basis="billed")
     again = codec.loads(codec.dumps(cost), Cost)
     assert str(again.amount) == str(cost.amount)
+
+
+@pytest.mark.parametrize("code", [None, 0, 1026, "moderation_blocked", ""])
+def test_a_provider_s_code_is_a_number_or_a_word(code: int | str | None) -> None:
+    failure = ImageFailure(error="ContentPolicyError", message="no", code=code)
+    assert codec.loads(codec.dumps(failure), ImageFailure) == failure
+
+
+@pytest.mark.parametrize("code", [1.5, True, [], {}])
+def test_a_code_is_nothing_else(code: Any) -> None:
+    text = json.dumps({"error": "E", "message": "no", "code": code})
+    with pytest.raises(InvalidRequestError, match=r"\$\.code"):
+        codec.loads(text, ImageFailure)

@@ -99,6 +99,9 @@ def test_every_kind_of_backend_error_but_the_base_says_what_to_do(cls: type[Back
 
 def test_a_code_of_zero_is_told() -> None:
     assert str(ImageGenError("its words", code=0)) == "its words (code 0)"
+    assert str(ImageGenError("its words", code="blocked")) == "its words (code blocked)"
+    shown = str(ImageGenError("its words", code="a\x1b" + " word" * 99).code)
+    assert (shown[:6], len(shown)) == ("a word", 80)
 
 
 @pytest.mark.parametrize("cls", CLASSES)

@@ -11,7 +11,7 @@ from hypothesis import given, settings, strategies as st
 
 from imagegen.errors import TransportError
 from imagegen.events import Submitted
-from imagegen.flow import Call, Done, Flow, Pause, Reply, advance
+from imagegen.flow import Call, Done, Flow, Part, Pause, Reply, advance
 from imagegen.request import ImageRequest
 from imagegen.result import Job
 from imagegen.testing import play
@@ -23,6 +23,39 @@ CALL = Call("GET", "https://h/a")
 def answered(retry_after: str | None = None, received_at: datetime = NOW) -> Reply:
     headers = {} if retry_after is None else {"retry-after": retry_after}
     return Reply(status=429, headers=headers, body=b"{}", received_at=received_at)
+
+
+# Bodies
+
+
+FORM = (
+    Part("prompt", "a fox"),
+    Part("image[]", b"\x89PNG", filename="1.png", media_type="image/png"),
+    Part("image[]", b"x" * 5_000, filename="2"),
+)
+
+
+def test_a_body_is_shown_as_json_whatever_it_is() -> None:
+    assert Call("GET", "https://h/a").body is None
+    assert Call("POST", "https://h/a", json={"n": 1}).body == {"n": 1}
+    assert Call("POST", "https://h/a", form=FORM).body == {
+        "prompt": "a fox",
+        "image[]": ["<image/png, 4 bytes>", "<a file, 5,000 bytes>"],
+    }
+
+
+def test_a_call_has_one_body() -> None:
+    with pytest.raises(ValueError, match="one body"):
+        Call("POST", "https://h/a", json={}, form=())
+
+
+def test_neither_a_call_nor_a_part_shows_what_it_carries() -> None:
+    shown = f"{Call('POST', 'https://h/a', form=FORM)!r} {FORM}"
+    assert "prompt, image[]" in shown
+    assert "<5 characters>" in shown
+    assert "<5,000 bytes>" in shown
+    assert "fox" not in shown
+    assert "PNG" not in shown
 
 
 # Retry-After

@@ -6,9 +6,7 @@ Usage: python tools/matrix.py
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from imagegen.backends.base import Backend
-from imagegen.backends.minimax import MiniMax
-from imagegen.backends.wavespeed import WaveSpeed
+from imagegen import backends
 from imagegen.capabilities import Capabilities, capabilities
 from imagegen.cli.models import pictures, ratios, references, sizes
 from imagegen.cli.prices import priced
@@ -16,13 +14,15 @@ from imagegen.cli.prices import priced
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "models.md"
 BEGIN = "<!-- models: written by tools/matrix.py -->"
 END = "<!-- end of models -->"
-SHOWN = (
-    *("minimax/image-01", "minimax/image-01/text-to-image", "minimax/image-01/image-to-image"),
-    *("wavespeed-ai/flux-dev", "wavespeed-ai/flux-schnell", "wavespeed-ai/flux-kontext-pro"),
-    *("bytedance/seedream-v4", "bytedance/seedream-v4/edit", "google/nano-banana/edit"),
-    *("alibaba/wan-2.6/text-to-image", "openai/gpt-image-1.5/text-to-image", "z-ai/cogview-4"),
-)
-"""Of WaveSpeedAI's models those that the page shows; `imagegen models --all` shows every one."""
+SHOWN = {
+    "wavespeed": (
+        *("minimax/image-01", "minimax/image-01/text-to-image", "minimax/image-01/image-to-image"),
+        *("wavespeed-ai/flux-dev", "wavespeed-ai/flux-schnell", "wavespeed-ai/flux-kontext-pro"),
+        *("bytedance/seedream-v4", "bytedance/seedream-v4/edit", "google/nano-banana/edit"),
+        *("alibaba/wan-2.6/text-to-image", "openai/gpt-image-1.5/text-to-image", "z-ai/cogview-4"),
+    )
+}
+"""Of a provider with very many models those that are shown; `imagegen models --all` has all."""
 
 HEADS = (
     *("model", "pixels", "ratios", "n", "seed", "enhance", "references", "bytes", "price"),
@@ -55,10 +55,10 @@ def table() -> str:
 
 
 def _shown() -> Iterator[Capabilities]:
-    minimax, wavespeed = MiniMax(), WaveSpeed()
-    models: list[tuple[Backend, str]] = [(minimax, model) for model in minimax.models()]
-    models += [(wavespeed, model) for model in SHOWN]
-    return (capabilities(backend, model) for backend, model in models)
+    for name in backends.names():
+        backend = backends.load(name)()
+        for model in SHOWN.get(name, backend.models()):
+            yield capabilities(backend, model)
 
 
 def _cells(found: Capabilities) -> Iterator[str]:

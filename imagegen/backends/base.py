@@ -32,7 +32,7 @@ from imagegen.errors import (
     TransportError,
     UnsupportedFeatureError,
 )
-from imagegen.flow import BEARER, Call, Flow, Reply
+from imagegen.flow import BEARER, Call, Flow, Part, Reply
 from imagegen.limits import Limits, preset
 from imagegen.pricing import Price
 from imagegen.redaction import Secret, brief
@@ -68,11 +68,12 @@ def _require(name: str, value: str, allowed: tuple[str, ...]) -> None:
 
 @frozen
 class Translation:
-    """A request in one provider's words: the full model id, the whole body, what was changed."""
+    """A request in one provider's words: full model id, whole body, changes; with files, a form."""
 
     model: str
     body: Mapping[str, Any] = field(repr=lambda body: f"<{', '.join(body)}>")
     notices: tuple[Notice, ...] = ()
+    files: tuple[Part, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -114,6 +115,11 @@ class Backend(ABC):
     def host(self) -> str:
         """Scheme, host, port and path prefix of the API, without a trailing slash."""
         return (self.base_url or self.default_host).removesuffix(self.prefix)
+
+    @property
+    def has_key(self) -> bool:
+        """Whether there is a key, or, at a server that asks for none, none is needed."""
+        return self.api_key is not None
 
     @property
     def account_limits(self) -> Limits | None:
@@ -233,6 +239,7 @@ class Draft:
         self.model = model
         self.terms = terms
         self.body: dict[str, Any] = {}
+        self.files: list[Part] = []
         self._notices: list[Notice] = []
 
     def unsupported(self, name: str, why: str, advice: str = "") -> None:
@@ -320,7 +327,7 @@ class Draft:
 
     def finished(self) -> Translation:
         """The translation."""
-        return Translation(self.model, self.body, tuple(self._notices))
+        return Translation(self.model, self.body, tuple(self._notices), tuple(self.files))
 
 
 def submit_once(call: Call, **context: Any) -> Flow[Reply]:

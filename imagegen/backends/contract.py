@@ -12,7 +12,7 @@ from imagegen.backends.reading import member, number, segment, text
 from imagegen.backends.refusals import Said, accepted, answered, refused, told
 from imagegen.backends.standing import Balance, Quota, Standing
 from imagegen.codec import decode, structure
-from imagegen.flow import Call, Flow, Pause, Reply
+from imagegen.flow import Call, Flow, Part, Pause, Reply
 
 __all__ = [
     "Backend",
@@ -21,6 +21,7 @@ __all__ = [
     "Draft",
     "Exchange",
     "Flow",
+    "Part",
     "Pause",
     "Placed",
     "Polling",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fractions import Fraction
-from math import ceil, floor, log
+from math import ceil, floor, log, sqrt
 
-from imagegen.request import Size
+from attrs import frozen
+
+from imagegen.request import LONGEST_SIDE, Size
 
 PIXELS = 1024 * 1024
 """The area that a ratio is given where the model leaves the choice."""
@@ -65,3 +67,60 @@ def size_of_ratio(ratio: str, low: int, high: int) -> Size | None:
         return None
     step = min(steps, key=lambda k: abs(k * k * across * down - PIXELS))
     return Size(across * step, down * step)
+
+
+def sizes_of_ratio(ratio: str, step: int) -> list[Size]:
+    """Every size of exactly this ratio whose sides are divisible by *step*, the smallest first."""
+    across, down = shape(ratio).as_integer_ratio()
+    times = range(step, LONGEST_SIDE // max(across, down) + 1, step)
+    return [Size(across * k, down * k) for k in times]
+
+
+def about_a_megapixel(sizes: Iterable[Size]) -> Size:
+    """The one of *sizes* whose area is closest to `PIXELS`."""
+    return min(sizes, key=lambda size: abs(size.width * size.height - PIXELS))
+
+
+@frozen(kw_only=True)
+class Bounds:
+    """What the sizes of a model have in common where they are free.
+
+    Attributes:
+        step: what both sides are divisible by.
+        longest: pixels of the longer side, at most.
+        steepest: how many times as long as the shorter side it is, at most.
+        smallest: pixels of the area, at least.
+        largest: pixels of the area, at most.
+    """
+
+    step: int
+    longest: int
+    steepest: int
+    smallest: int
+    largest: int
+
+    def __str__(self) -> str:
+        return (
+            f"of sides up to {self.longest}, divisible by {self.step}, one at most "
+            f"{self.steepest} times the other, with {self.smallest:,}–{self.largest:,} pixels"
+        )
+
+    def hold(self, size: Size) -> bool:
+        """Tell whether *size* keeps to them."""
+        short, long = sorted((size.width, size.height))
+        stepped = short % self.step == 0 and long % self.step == 0
+        even = long <= min(self.longest, self.steepest * short)
+        return stepped and even and self.smallest <= short * long <= self.largest
+
+    def nearest(self, wanted: Size) -> Size:
+        """Of the sizes that keep to them one that is close to *wanted* in shape and area."""
+        least, most = Fraction(1, self.steepest), Fraction(self.steepest)
+        ratio = float(min(max(shape_of(wanted), least), most))
+        area = min(max(wanted.width * wanted.height, self.smallest), self.largest)
+        width = min(sqrt(area * ratio), self.longest, self.longest * ratio)
+        near = (Size(w, h) for w in self._around(width) for h in self._around(width / ratio))
+        return nearest_listed(wanted, [size for size in near if self.hold(size)])
+
+    def _around(self, side: float) -> range:
+        steps = int(side / self.step)
+        return range(self.step * max(steps - 1, 1), self.step * (steps + 3), self.step)

@@ -160,7 +160,8 @@ class BaseClient:
         Args:
             request: an ImageRequest, or just the prompt.
             models: ``"provider:model-id"``, names of routes, or Routes, which stand for all of
-                their models; None: the client's default, else every backend's default model.
+                their models; None: the client's default, else the default model of
+                every backend that has a key, of all of them if none has.
             fit: as for `generate`.
             unsupported: as for `generate`.
 
@@ -348,7 +349,7 @@ class BaseClient:
                 advice='Give the client one: Client(ledger=Ledger("ledger.db"))',
                 field="ledger",
             )
-        usable = {n: b for n, b in self._backends.items() if isinstance(b, Backend) and b.api_key}
+        usable = {n: b for n, b in self._backends.items() if isinstance(b, Backend) and b.has_key}
         recovery = Recovery(self.ledger, self._buyer, usable, self._clock.now)
         report = yield from recovery.plan(look_up=look_up)
         for generation in report.generations:

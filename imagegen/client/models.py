@@ -70,14 +70,16 @@ class Models:
     def listed(self, models: Sequence[Model] | None) -> tuple[str, ...]:
         """The model strings that *models* stand for, each once; a route stands for all of its.
 
-        None stands for the default, and without one for every backend's default model.
+        None stands for the default, and without one for the default model of every backend that
+        has a key; of every one, if none has.
 
         Raises:
             ConfigurationError: *models* are no list of such.
         """
         if models is None and self._default is None:
             usable = [b for b in self._backends.values() if isinstance(b, Backend)]
-            return tuple(f"{backend.name}:{backend.default_model}" for backend in usable)
+            ready = [backend for backend in usable if backend.has_key] or usable
+            return tuple(f"{backend.name}:{backend.default_model}" for backend in ready)
         several = [self.chosen(model) for model in _several(models)]
         names = [model.models if isinstance(model, Route) else (model,) for model in several]
         return tuple(dict.fromkeys(chain.from_iterable(names)))

@@ -132,12 +132,12 @@ class Exchanges:
             raise (_unsendable(error) if call.account is None else _astray(call.account)) from None
         headers = self._headers(call, url)
         try:
-            content = None if call.json is None else _written(call.json)
+            kind, content = _content(call)
         except (ValueError, TypeError, RecursionError) as error:
             raise _unsendable(error) from None
         if content is not None:
             headers += [
-                (b"content-type", b"application/json"),
+                (b"content-type", kind),
                 (b"content-length", b"%d" % len(content)),
             ]
         left = self._require_time(deadline)  # again: writing a large body takes its time
@@ -227,6 +227,13 @@ def _distrusted(call: Call, error: Exception) -> ConfigurationError:
         provider=call.account,
         field="base_url",
     )
+
+
+def _content(call: Call) -> tuple[bytes, bytes | None]:
+    """The media type of the body, and its bytes; None where there is none."""
+    if call.form is not None:
+        return net.multipart((p.name, p.content, p.filename, p.media_type) for p in call.form)
+    return b"application/json", None if call.json is None else _written(call.json)
 
 
 def _written(value: Mapping[str, Any]) -> bytes:

@@ -138,7 +138,7 @@ def order(
         BudgetExceededError: it costs, or might cost, more than *max_cost*.
     """
     made = drafted(backend, model, request, terms)
-    if backend.api_key is None:
+    if not backend.has_key:
         raise ConfigurationError(
             "there is no API key",
             advice=f"Set {backend.key_variable}, or give the backend an api_key",

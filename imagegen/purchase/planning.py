@@ -59,12 +59,13 @@ class ModelPlan:
         return call.url if call else None
 
     def body(self, index: int = 0) -> Mapping[str, Any] | None:
-        """The JSON body of call *index*, exactly as it would be sent; None without such a call.
+        """The body of call *index*, exactly as it would be sent; None without such a call.
 
-        Pictures that are sent along are in it as data URLs.
+        Pictures that are sent along are in it as data URLs. Of a body that is a form, its fields
+        are told, and the type and size of its files.
         """
         call = self._call(index)
-        return call.json if call else None
+        return call.body if call else None
 
     def _call(self, index: int) -> Call | None:
         """Let the backend begin to submit, and look at what it would send."""
@@ -83,7 +84,7 @@ def plan_of(
     backend: Backend, model: str, request: ImageRequest, terms: Terms, *, name: str, today: date
 ) -> ModelPlan:
     """Say what *model*, which the caller named *name*, would make of *request*."""
-    missing = backend.key_variable if backend.api_key is None else None
+    missing = None if backend.has_key else backend.key_variable
     try:
         order = drafted(backend, model, request, terms)
     except ImageGenError as error:

@@ -1,20 +1,26 @@
-"""The exchanges of `fixtures/`, as bodies and replies."""
+"""The exchanges of `fixtures/`, as bodies and replies.
+
+What some tests of all backends share, those of one backend import from them as `tests.backends`.
+"""
 
 from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from imagegen import backends
 from imagegen.flow import Reply
 from imagegen.testing import reply
 
 FOLDER = Path(__file__).parents[2] / "fixtures"
-PROVIDERS = ("minimax", "wavespeed")
+
+sys.path.append(str(FOLDER.parent))
 
 Exchange = Callable[[str], tuple[dict[str, Any], tuple[Reply, ...]]]
 
@@ -41,4 +47,5 @@ def exchange() -> Exchange:
 
 @pytest.fixture(scope="session")
 def cases() -> list[Path]:
-    return sorted(case for name in PROVIDERS for case in (FOLDER / name).iterdir())
+    folders = [FOLDER / name for name in backends.names()]
+    return sorted(case for folder in folders if folder.exists() for case in folder.iterdir())

@@ -12,6 +12,7 @@ ALLOWED = re.compile(
 
 
 def test_every_case_has_a_request_replies_and_one_line_of_provenance(cases: list[Path]) -> None:
+    assert len({case.parent for case in cases}) > 1
     assert len(cases) > 20
     for case in cases:
         names = {file.name for file in case.iterdir()}
@@ -38,5 +39,6 @@ def test_json_files_are_json_and_none_holds_a_key(cases: list[Path]) -> None:
 
 
 def test_every_case_is_played_by_a_test(cases: list[Path]) -> None:
-    played = Path(__file__).with_name("test_exchanges.py").read_text(encoding="utf-8")
+    tests = Path(__file__).parent.glob("test_*.py")
+    played = "".join(test.read_text(encoding="utf-8") for test in tests)
     assert [case for case in cases if f'"{case.parent.name}/{case.name}"' not in played] == []

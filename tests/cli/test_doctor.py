@@ -40,6 +40,12 @@ PROVIDERS = {"minimax": ("MINIMAX_API_HOST", "MINIMAX_API_KEY")} | {
 }
 
 
+@pytest.fixture(autouse=True)
+def emulated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what the sandbox has is installed: anybody else would be asked over the network."""
+    monkeypatch.setattr("imagegen.backends.names", lambda: tuple(PROVIDERS))
+
+
 @pytest.fixture(scope="module")
 def origin() -> Iterator[str]:
     with Sandbox(keys=[KEY]).running() as origin:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from imagegen import ImageRequest, WaveSpeed
+from imagegen import ImageRequest, WaveSpeed, backends
 from imagegen.capabilities import capabilities
 from imagegen.cli.commands import imagegen
 from imagegen.cli.models import remarks
@@ -34,7 +34,10 @@ def names(result: Result) -> list[str]:
 def test_the_image_01_models_of_each_provider_are_shown_first() -> None:
     result = models()
     assert result.exit_code == 0
-    assert names(result) == [
+    image_01 = [name for name in names(result) if "image-01" in name]
+    assert {name.partition(":")[0] for name in names(result)} == set(backends.names())
+    assert len(names(result)) == len(image_01) + len(backends.names()) - 2
+    assert image_01 == [
         "minimax:image-01",
         "minimax:image-01-live",
         "wavespeed:minimax/image-01",
@@ -68,7 +71,8 @@ def test_a_search_finds_every_model_with_it_in_its_id() -> None:
 
 def test_all_shows_every_model_that_is_known() -> None:
     result = models("--all")
-    assert len(names(result)) == len(WaveSpeed().models()) + 2
+    everything = [backends.load(name)().models() for name in backends.names()]
+    assert len(names(result)) == sum(map(len, everything))
     assert result.stderr == ""
     assert "any" in result.stdout
     assert "7 sizes" in result.stdout
@@ -78,7 +82,7 @@ def test_one_provider_can_be_asked_for() -> None:
     assert names(models("--provider", "minimax")) == ["minimax:image-01", "minimax:image-01-live"]
     wrong = models("--provider", "nobody")
     assert wrong.exit_code == 2
-    assert "Installed are minimax, wavespeed" in wrong.stderr
+    assert f"Installed are {', '.join(backends.names())}" in wrong.stderr
 
 
 def test_nothing_found_is_said_and_moves_no_cursor() -> None:

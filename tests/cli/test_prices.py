@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from imagegen import backends
 from imagegen.backends.minimax import MiniMax
 from imagegen.cli import prices as subcommand
 from imagegen.cli.commands import imagegen
@@ -106,6 +107,16 @@ def known(*arguments: str) -> dict[str, dict[str, Any]]:
     return {each["model"]: each for each in told(*arguments)["prices"]}
 
 
+def others() -> set[str]:
+    """The default models of what else is installed; none of these tells prices."""
+    classes = [backends.load(name) for name in backends.names()]
+    return {
+        f"{cls.name}:{cls.default_model}"
+        for cls in classes
+        if cls.name not in ("minimax", "wavespeed")
+    }
+
+
 def price(amount: str = "0.5", as_of: date = TODAY) -> Price:
     return Price(
         amount=Decimal(amount), currency="USD", per="image", as_of=as_of, source="somebody said so"
@@ -114,7 +125,7 @@ def price(amount: str = "0.5", as_of: date = TODAY) -> Price:
 
 def test_the_default_models_are_shown_with_day_and_source() -> None:
     shown = known()
-    assert set(shown) == {"minimax:image-01", TEXT_TO_IMAGE, IMAGE_TO_IMAGE}
+    assert set(shown) == {"minimax:image-01", TEXT_TO_IMAGE, IMAGE_TO_IMAGE} | others()
     del shown["minimax:image-01"]["old"]  # it will be, one day
     assert shown["minimax:image-01"] == {
         "model": "minimax:image-01",
@@ -152,6 +163,7 @@ def test_the_callers_own_price_is_marked_and_routes_are_shown(tmp_path: Path) ->
     assert set(shown) == {
         *("minimax:image-01-live", FLUX),
         *("minimax:image-01", TEXT_TO_IMAGE, IMAGE_TO_IMAGE),
+        *others(),
     }
     assert (shown[TEXT_TO_IMAGE]["amount"], shown[TEXT_TO_IMAGE]["origin"]) == ("0.003", "own")
     assert shown[IMAGE_TO_IMAGE]["origin"] == "list"
@@ -181,7 +193,8 @@ def test_a_refresh_writes_what_the_provider_tells_and_says_what_changed() -> Non
     assert "POST http://127.0.0.1:" in shown[TEXT_TO_IMAGE]["source"]
     refreshed = printed["refreshed"]
     assert refreshed["path"] == str(refreshed_prices())
-    assert (refreshed["without_price_list"], refreshed["not_kept"]) == (["minimax"], [])
+    without = sorted({"minimax"} | {name.partition(":")[0] for name in others()})
+    assert (refreshed["without_price_list"], refreshed["not_kept"]) == (without, [])
     lost, change = refreshed["changes"]
     assert (lost["model"], lost["before"]["amount"], lost["after"]) == (gone, "0.5", None)
     assert change["model"] == FLUX

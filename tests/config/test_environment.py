@@ -60,10 +60,8 @@ def test_a_host_that_can_not_be_used_is_refused(host: str) -> None:
 def test_no_key_of_the_environment_is_shown() -> None:
     environ = dict.fromkeys(("MINIMAX_API_KEY", "WAVESPEED_API_KEY"), "sk-from-environment")
     made: dict[str, Any] = {**from_environment(environ)}
-    assert {name: backend.api_key for name, backend in made.items()} == {
-        "minimax": KEY,
-        "wavespeed": KEY,
-    }
+    keys = {name: backend.api_key for name, backend in made.items() if backend.api_key}
+    assert keys == {"minimax": KEY, "wavespeed": KEY}
     assert "sk-from-environment" not in repr(made)
 
 

@@ -12,7 +12,14 @@ from typing import Any
 
 import pytest
 
-from imagegen import ConfigurationError, Limits, MiniMax, ProviderUnavailableError, RateLimitError
+from imagegen import (
+    ConfigurationError,
+    Limits,
+    MiniMax,
+    ProviderUnavailableError,
+    RateLimitError,
+    backends,
+)
 from imagegen.backends.wavespeed import WaveSpeed
 from imagegen.config import load
 from imagegen.defaults import Defaults
@@ -106,7 +113,8 @@ def test_every_setting_becomes_what_a_client_takes() -> None:
     assert settings.ledger == path.parent / "ledger.db"
     key = Secret(ENVIRON["MINIMAX_API_KEY"])
     host = "https://api.minimax.io"
-    assert settings.backends == {
+    others = {name: backends.load(name)() for name in backends.names()}
+    assert settings.backends == others | {
         "minimax": MiniMax(api_key=key, base_url=host, limits="default"),
         "wavespeed": WaveSpeed(
             limits=Limits(per_minute=10, in_flight=5),

@@ -23,7 +23,7 @@ from imagegen.errors import (
     TransportError,
 )
 from imagegen.events import Polled
-from imagegen.flow import Call, Flow, Pause, Reply, awaited
+from imagegen.flow import Call, Flow, Part, Pause, Reply, awaited
 from imagegen.redaction import Secret
 from imagegen.request import ImageRequest
 from imagegen.result import Job
@@ -136,6 +136,21 @@ def test_a_post_carries_json_in_utf_8_and_its_headers(driver: Any, web: respx.Mo
     assert request.headers["content-length"] == str(len(request.content))
     assert request.headers["accept-encoding"] == "identity"
     assert request.headers["user-agent"] == "imagegen"
+    assert request.headers["authorization"] == f"Bearer {KEY}"
+
+
+def test_a_post_carries_a_form_and_its_headers(driver: Any, web: respx.MockRouter) -> None:
+    route = web.post(f"{HOST}/v1/make").respond(200, content=b"{}")
+    file = Part("image", b"\x89PNG\r\n", filename="1.png", media_type="image/png")
+    form = Part("prompt", "ein Füchslein 🦊"), file
+    driver.call(Call("POST", f"{HOST}/v1/make", form=form, account="shop"))
+    request = route.calls.last.request
+    kind, _, boundary = request.headers["content-type"].partition("; boundary=")
+    assert kind == "multipart/form-data"
+    assert request.content.count(f"--{boundary}".encode()) == 3
+    assert b'name="prompt"\r\n\r\n' + "ein Füchslein 🦊".encode() in request.content
+    assert b"Content-Type: image/png\r\n\r\n\x89PNG\r\n\r\n--" in request.content
+    assert request.headers["content-length"] == str(len(request.content))
     assert request.headers["authorization"] == f"Bearer {KEY}"
 
 

@@ -130,6 +130,13 @@ def test_an_unknown_price_is_unknown_and_said() -> None:
     )
 
 
+def test_without_models_those_of_keyed_backends_are_planned_and_all_if_there_are_none() -> None:
+    keyed, bare = MiniMax(api_key="k"), WaveSpeed()
+    assert [plan.provider for plan in planner(keyed, bare).plan("a fox")] == ["minimax"]
+    plans = planner(MiniMax(), bare).plan("a fox")
+    assert [plan.provider for plan in plans] == ["minimax", "wavespeed"]
+
+
 def test_a_body_that_does_not_exist_is_none() -> None:
     (plan,) = planner().plan(ImageRequest("a fox", n=10), [MODELS[0]])
     assert plan.body(1) != plan.body(0)

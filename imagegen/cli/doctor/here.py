@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imagegen.backends.base import Backend
 from imagegen.capabilities import capabilities
 from imagegen.cli.doctor.findings import Finding, Status, of_error
 from imagegen.cli.prices import Origin, known_prices
@@ -115,7 +116,8 @@ def model(settings: Settings) -> Iterator[Finding]:
 def prices(settings: Settings) -> Iterator[Finding]:
     """Whether the prices of the models that are meant are known, and of late.
 
-    One of the package's list that is old is no warning: nobody chose to keep it.
+    One of the package's list that is old is no warning: nobody chose to keep it. An unknown one of
+    a provider that has no key here matters to nobody.
     """
     try:
         known = known_prices(settings)
@@ -123,7 +125,12 @@ def prices(settings: Settings) -> Iterator[Finding]:
         yield of_error("fail", "prices", error, configuration=True)
         return
     today = datetime.now(UTC).date()
-    unknown = [each.model for each in known if each.price is None]
+    usable = {n for n, b in settings.backends.items() if isinstance(b, Backend) and b.has_key}
+    unknown = [
+        each.model
+        for each in known
+        if each.price is None and each.model.partition(":")[0] in usable
+    ]
     if unknown:
         fix = "State yours as [[prices]] in imagegen.toml; budgets refuse the unknown"
         yield Finding("warn", "prices", f"unknown: {', '.join(unknown)}", fix)

@@ -47,7 +47,7 @@ def configured(found: Examination) -> Iterator[Finding]:
                 yield _unusable_key(found, checked.provider, checked.error)
             else:
                 yield from _provider(checked, keys.get(checked.provider))
-    if not keys:
+    if not any(isinstance(backend, Backend) and backend.has_key for backend in backends.values()):
         yield _no_key(backends)
 
 
