@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import evolve, field, frozen
 
+from imagegen.distribution import install
 from imagegen.errors import (
     Charged,
     ConfigurationError,
@@ -95,7 +96,7 @@ class GeneratedImage:
         except ImportError as error:
             raise ConfigurationError(
                 "Pillow, which decodes pictures, is not installed",
-                advice="pip install 'imagegen[pillow]'",
+                advice=install("pillow"),
             ) from error
         try:
             picture = Image.open(BytesIO(self.data), formats=PILLOW_FORMATS)

@@ -17,6 +17,7 @@ import time
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from imagegen import __version__
+from imagegen.distribution import install
 from imagegen.errors import ImageGenError
 from imagegen.events import Event, Failed, Polled, Retried, Settled, Submitted, Submitting
 from imagegen.result import Job
@@ -25,7 +26,7 @@ try:
     from opentelemetry import trace
 except ImportError as missing:
     raise ImportError(
-        "spans are made with opentelemetry-api, which is missing: pip install 'imagegen[otel]'"
+        f"spans are made with opentelemetry-api, which is missing: {install('otel')}"
     ) from missing
 
 if TYPE_CHECKING:

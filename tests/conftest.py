@@ -30,6 +30,9 @@ from imagegen.drivers import Account, AsyncDriver, Clock, Driver
 from imagegen.flow import Call, Flow, Reply
 from imagegen.sandbox import Sandbox
 from imagegen.testing import FakeClock
+from scripts import findable
+
+findable()
 
 pytest_plugins = ["imagegen.testing.plugin"]
 

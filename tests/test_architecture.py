@@ -40,6 +40,7 @@ BENEATH_BACKENDS = {
     "flow",
     "request",
     "result",
+    "distribution",
     "errors",
     "events",
     "limits",

@@ -83,7 +83,7 @@ def test_another_name_is_an_attribute_error(name: str) -> None:
 
 
 def test_the_version_is_that_of_the_package() -> None:
-    assert imagegen.__version__ == version("imagegen")
+    assert imagegen.__version__ == version("imagegen-client")
 
 
 def test_importing_the_package_loads_nothing_else() -> None:

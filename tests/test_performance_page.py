@@ -16,8 +16,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 (NAME,) = re.findall(r"`benchmarks/results/(.+?)`", PAGE)
 
 
-def test_the_page_is_what_its_stored_figures_render_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(ROOT)
+def test_the_page_is_what_its_stored_figures_render_to() -> None:
     from benchmarks import report
 
     results = json.loads((RESULTS / NAME).read_text(encoding="utf-8"))

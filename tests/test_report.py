@@ -210,7 +210,7 @@ def test_without_jinja_the_error_says_what_to_install(monkeypatch: pytest.Monkey
     monkeypatch.setitem(sys.modules, "jinja2", None)
     report._environment.cache_clear()
     for needing_it in (html, report.require):
-        with pytest.raises(ConfigurationError, match=r"pip install 'imagegen\[report\]'"):
+        with pytest.raises(ConfigurationError, match=r"pip install 'imagegen-client\[report\]'"):
             needing_it()
 
 

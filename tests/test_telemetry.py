@@ -469,7 +469,7 @@ def test_the_global_provider_is_used_unless_another_is_given(
 def test_without_the_library_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "opentelemetry", None)
     monkeypatch.delitem(sys.modules, "imagegen.telemetry")
-    with pytest.raises(ImportError, match=r"pip install 'imagegen\[otel\]'"):
+    with pytest.raises(ImportError, match=r"pip install 'imagegen-client\[otel\]'"):
         importlib.import_module("imagegen.telemetry")
 
 

@@ -8,11 +8,11 @@ from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 
 from imagegen.backends.base import Backend
+from imagegen.distribution import DISTRIBUTION
 from imagegen.errors import ConfigurationError
 from imagegen.redaction import brief
 
 GROUP = "imagegen.backends"
-_OURS = "imagegen"
 _EXTRA = re.compile(r"extra\s*==\s*['\"]([A-Za-z0-9._-]+)['\"]")
 _PROJECT = re.compile(r"[A-Za-z0-9._-]+")
 
@@ -71,9 +71,9 @@ def _distribution(point: EntryPoint) -> str:
 
 def _ambiguous(name: str, points: tuple[EntryPoint, ...]) -> ConfigurationError:
     owners = sorted({_distribution(point) for point in points})
-    others = [owner for owner in owners if owner != _OURS] or owners
+    others = [owner for owner in owners if owner != DISTRIBUTION] or owners
     words = f"{' and '.join(owners)} both offer a backend {name!r}"
-    if _OURS in owners:
+    if DISTRIBUTION in owners:
         words, advice = f"{words}, which imagegen has itself", f"Uninstall {', '.join(others)}"
     else:
         advice = f"Keep one of {', '.join(others)}"

@@ -2,6 +2,8 @@
 
 import sys
 
+from imagegen.distribution import install
+
 
 def main() -> None:
     """Run the command, or say what to install."""
@@ -12,7 +14,7 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if error.name not in ("click", "rich"):
             raise
-        sys.exit(f"imagegen: {error.name} is missing; run: pip install 'imagegen[cli]'")
+        sys.exit(f"imagegen: {error.name} is missing; run: {install('cli')}")
     except KeyboardInterrupt:
         status = 130
     sys.exit(status)

@@ -18,6 +18,7 @@ from imagegen.client.arguments import opened_ledger
 from imagegen.config import load
 from imagegen.config.places import OFF, usual_ledger
 from imagegen.defaults import TIMEOUT
+from imagegen.distribution import install
 from imagegen.errors import ConfigurationError
 from imagegen.redaction import printable
 
@@ -90,7 +91,7 @@ class Setup:
         if find_spec("PIL") is None:
             raise ConfigurationError(
                 "the sandbox draws with Pillow, which is not installed",
-                advice="Run: pip install 'imagegen[sandbox]'",
+                advice=f"Run: {install('sandbox')}",
             )
         said = {"defaults": self.settings.defaults, "routes": self.settings.routes}
         return Sandbox(latency=SANDBOX_LATENCY).client(ledger=book, **said, **options)

@@ -14,6 +14,7 @@ from attrs import field, frozen
 
 from imagegen.backends.options import optional_secret
 from imagegen.config.tables import wrong_kind
+from imagegen.distribution import install
 from imagegen.errors import ConfigurationError
 from imagegen.redaction import Secret, printable
 
@@ -109,7 +110,7 @@ def _from_keyring(service: str, user: str) -> Secret | None:
 
         found = Secret(get_password(service, user) or "")
     except ImportError:
-        problem, advice = "keyring is not installed", "Run pip install 'imagegen[keyring]'"
+        problem, advice = "keyring is not installed", f"Run {install('keyring')}"
     except Exception as error:  # noqa: BLE001 - a keyring's backend can raise anything
         problem = f"the keyring cannot be read ({type(error).__name__})"
         advice = f"See whether `keyring get {entry}` works, or name a variable instead"

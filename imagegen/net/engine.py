@@ -10,6 +10,7 @@ from typing import Any, Literal, cast, get_args
 
 from attrs import frozen
 
+from imagegen.distribution import install
 from imagegen.errors import ConfigurationError
 
 Http = Literal["httpx", "httpx2"]
@@ -54,5 +55,5 @@ def _loaded(name: Http) -> Engine:
         return Engine(name, import_module(name.replace("httpx", "httpcore")))
     except ImportError as error:
         raise ConfigurationError(
-            f"{name} is not installed", advice=f"pip install 'imagegen[{name}]'", field="http"
+            f"{name} is not installed", advice=install(name), field="http"
         ) from error

@@ -12,6 +12,7 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
+from imagegen.distribution import install
 from imagegen.errors import ConfigurationError
 from imagegen.report.view import view
 from imagegen.wording import Room
@@ -92,7 +93,7 @@ def _environment() -> Environment:
     except ImportError as error:
         raise ConfigurationError(
             "Jinja2, which writes the report, is not installed",
-            advice="Run: pip install 'imagegen[report]'",
+            advice=f"Run: {install('report')}",
         ) from error
     return Environment(
         loader=FunctionLoader(_resource),

@@ -1,7 +1,7 @@
 """Both providers' APIs, emulated: an app to mount in tests, or to serve on a port.
 
 Nothing here needs a key or a network. Pictures need Pillow and a port needs uvicorn:
-`pip install 'imagegen[sandbox]'`.
+`pip install 'imagegen-client[sandbox]'`.
 """
 
 from imagegen.sandbox.app import Sandbox, Submission

@@ -7,6 +7,8 @@ from typing import Final
 
 from attrs import frozen
 
+from imagegen.distribution import install
+
 # MiniMax image generation reference, `aspect_ratio`: width and height in pixels.
 RATIOS: Final[dict[str, tuple[int, int]]] = {
     "1:1": (1024, 1024),
@@ -41,6 +43,6 @@ def _drawn(picture: Picture) -> bytes:
         from imagegen.sandbox import drawing  # noqa: PLC0415  (Pillow is an extra)
     except ImportError as missing:
         raise ImportError(
-            "the sandbox draws with Pillow, which is missing: pip install 'imagegen[sandbox]'"
+            f"the sandbox draws with Pillow, which is missing: {install('sandbox')}"
         ) from missing
     return drawing.jpeg(picture)

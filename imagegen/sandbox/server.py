@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Generator
 from typing import TYPE_CHECKING, Any, Final
 
+from imagegen.distribution import install
 from imagegen.sandbox.exchange import Answer, Request, text_answer
 
 try:
@@ -18,7 +19,7 @@ try:
     from uvicorn.protocols.http.h11_impl import H11Protocol
 except ImportError as missing:
     raise ImportError(
-        "the sandbox is served by uvicorn, which is missing: pip install 'imagegen[sandbox]'"
+        f"the sandbox is served by uvicorn, which is missing: {install('sandbox')}"
     ) from missing
 
 if TYPE_CHECKING:

@@ -52,11 +52,12 @@ def __getattr__(name: str) -> Any:
 
 
 def _missing(name: str, library: str) -> Exception:
-    from imagegen.errors import ConfigurationError  # noqa: PLC0415 - a plugin must load fast
+    from imagegen.distribution import install  # noqa: PLC0415 - a plugin must load fast
+    from imagegen.errors import ConfigurationError  # noqa: PLC0415 - same
 
     return ConfigurationError(
         f"imagegen.testing.{name} needs {library}, which is not installed",
-        advice="pip install 'imagegen[testing]'",
+        advice=install("testing"),
     )
 
 

@@ -174,7 +174,9 @@ def test_a_count_beyond_the_missing_ones_invents_no_failure() -> None:
     assert generation.failures == ()
 
 
-@pytest.mark.parametrize("failed", ["٣", "1e3", 1.0, True, "-1", "12345678901", None, [1], {}])
+@pytest.mark.parametrize(
+    "failed", ["٣", "1e3", 1.0, True, "-1", -1, -(10**9), "12345678901", None, [1], {}]
+)
 def test_a_count_that_is_none_is_not_believed(failed: object) -> None:
     generation = made(success({"image_urls": [URL]}, metadata={"failed_count": failed}), n=2)
     assert [f.error for f in generation.failures] == ["MalformedReplyError"]

@@ -76,9 +76,11 @@ def without(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def install(copy: Path, project: Path) -> None:
     """Write what an installer makes of the project's entry points."""
     catalogue = tomllib.loads(project.read_text(encoding="utf-8"))["project"]["entry-points"]
-    folder = copy / "imagegen-0.1.0.dist-info"
+    folder = copy / "imagegen_client-0.1.0.dist-info"
     folder.mkdir()
-    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: imagegen\nVersion: 0.1.0\n")
+    (folder / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: imagegen-client\nVersion: 0.1.0\n"
+    )
     lines = [
         line
         for group, points in catalogue.items()

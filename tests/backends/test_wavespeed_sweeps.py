@@ -6,7 +6,6 @@ import asyncio
 import gc
 import heapq
 import linecache
-import selectors
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -25,7 +24,6 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from imagegen import AsyncClient, Client, ImageRequest
 from imagegen.backends.wavespeed import WaveSpeed, seats, sweeps
-from imagegen.drivers import Clock
 from imagegen.errors import (
     ConfigurationError,
     ContentPolicyError,
@@ -40,6 +38,7 @@ from imagegen.ledger import Ledger
 from imagegen.result import Generation, Job
 from imagegen.sandbox import Fault, Sandbox
 from imagegen.testing import EPOCH, play, reply
+from virtual import VirtualClock
 
 TEXT = "minimax/image-01/text-to-image"
 MODEL = "wavespeed:minimax/image-01"
@@ -922,48 +921,6 @@ def test_whatever_the_list_says_nobody_is_lost_or_given_the_pictures_of_another(
 # Clients on the sandbox
 
 
-class VirtualClock(Clock):
-    """Time that jumps to whatever is due next once every task waits."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    def now(self) -> datetime:
-        return EPOCH + timedelta(seconds=self.seconds)
-
-    def epoch(self) -> float:
-        return self.now().timestamp()
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop that goes by a VirtualClock."""
-
-    def __init__(self, clock: VirtualClock) -> None:
-        self.clock = clock
-        super().__init__(Idle(clock))
-
-    def time(self) -> float:
-        return self.clock.seconds
-
-
-class Idle(selectors.SelectSelector):
-    """The loop asks here to sleep until its next timer."""
-
-    def __init__(self, clock: VirtualClock) -> None:
-        super().__init__()
-        self._clock = clock
-
-    def select(self, timeout: float | None = None) -> Any:
-        events = super().select(0)
-        assert events or timeout is not None, "everybody waits for ever"
-        if not events and timeout:
-            self._clock.seconds += timeout
-        return events
-
-
 class Counted(httpx.AsyncBaseTransport, httpx.BaseTransport):
     """Counts the requests that ask how predictions are; each takes 0.1 s."""
 
@@ -1004,8 +961,7 @@ def bought(
             work = (one(client, number) for number in range(many))
             return await asyncio.gather(*work, return_exceptions=True)
 
-    with asyncio.Runner(loop_factory=lambda: VirtualLoop(clock)) as runner:
-        return runner.run(main()), counted.asked, sandbox
+    return clock.run(main()), counted.asked, sandbox
 
 
 def right(results: Sequence[Any], sandbox: Sandbox) -> int:
@@ -1062,8 +1018,7 @@ def test_what_others_have_in_flight_is_not_ours() -> None:
         work = (one(backends[number % 3], number) for number in range(150))
         return await asyncio.gather(*work)
 
-    with asyncio.Runner(loop_factory=lambda: VirtualLoop(clock)) as runner:
-        assert right(runner.run(main()), sandbox) == 150
+    assert right(clock.run(main()), sandbox) == 150
     assert counted.asked.total() < 450
 
 
@@ -1111,8 +1066,7 @@ def test_hundreds_of_open_jobs_are_asked_for_with_a_few_requests() -> None:
         async with AsyncClient([WaveSpeed(**HOST)], transport=counted, clock=clock) as client:
             return await asyncio.gather(*map(client.result, jobs))
 
-    with asyncio.Runner(loop_factory=lambda: VirtualLoop(clock)) as runner:
-        assert right(runner.run(main()), sandbox) == 300
+    assert right(clock.run(main()), sandbox) == 300
     assert counted.asked.total() <= 10
 
 

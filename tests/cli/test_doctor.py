@@ -590,7 +590,7 @@ def test_versions_and_extras_are_those_that_are_installed(monkeypatch: pytest.Mo
     told = findings()
     assert re.search(r"Python 3\.\d+.*, imagegen \d.*, httpx 0\.\d+", told["versions"]["words"])
     assert "sandbox" in told["extras"]["words"]
-    needed = ['ghost-library>=1; extra == "ghost"', "httpx", 'imagegen[cli]; extra == "all"']
+    needed = ['ghost-library>=1; extra == "ghost"', "httpx", 'imagegen-client[cli]; extra == "all"']
     monkeypatch.setattr(here, "requires", lambda _: needed)
     assert findings()["extras"]["words"] == "installed: none; not, or not whole: ghost"
 

@@ -244,7 +244,7 @@ def test_the_sandbox_without_pillow_is_refused_before_it_draws(
     monkeypatch.setattr("imagegen.cli.setup.find_spec", lambda _: None)
     result = run("a fox", "--model", MODELS[0], "--sandbox")
     assert result.exit_code == 2
-    assert "pip install 'imagegen[sandbox]'" in result.stderr
+    assert "pip install 'imagegen-client[sandbox]'" in result.stderr
 
 
 def test_a_terminal_of_few_letters_does_not_hide_what_is_paid_for(
@@ -303,7 +303,7 @@ def test_without_the_extra_it_says_what_to_install() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
     )
     assert done.returncode != 0
-    assert "pip install 'imagegen[cli]'" in done.stderr
+    assert "pip install 'imagegen-client[cli]'" in done.stderr
 
 
 def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_paid(

@@ -107,7 +107,7 @@ def test_a_keyring_that_is_not_installed_comes_with_the_command_that_installs_it
 ) -> None:
     monkeypatch.setitem(sys.modules, "keyring", None)
     desk.write(own=IN_KEYRING)
-    assert wrong(desk).advice == "Run pip install 'imagegen[keyring]'"
+    assert wrong(desk).advice == "Run pip install 'imagegen-client[keyring]'"
 
 
 def test_the_keyring_is_not_asked_unless_a_file_says_so(

@@ -5,34 +5,21 @@ Each case of benchmarks/deadline.py, once; how late exactly is what the benchmar
 
 from __future__ import annotations
 
-import importlib.util
 import sys
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from imagegen import net
 from imagegen.errors import DeadlineExceededError, SubmissionUnknownError
 from imagegen.net import blocking
+from scripts import loaded
 
 DEADLINE = 0.3
 LATE = 0.5
 """Seconds that a busy machine may take to notice."""
 
 
-def loaded(name: str) -> Any:
-    """Import a benchmark, which is a script and in no package."""
-    path = Path(__file__).parents[2] / "benchmarks" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-bench = loaded("deadline")
+bench = loaded("benchmarks.deadline")
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,6 @@ The answers are those of benchmarks/hostile.py, which measures what they cost.
 
 from __future__ import annotations
 
-import importlib.util
 import socket
 import struct
 import sys
@@ -13,7 +12,6 @@ import time
 import tracemalloc
 from collections.abc import Callable, Iterable
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,25 +25,15 @@ from imagegen.errors import (
     InvalidRequestError,
     SubmissionUnknownError,
 )
+from scripts import loaded
 
 TIMEOUT = 1.0
 LATE = 1.5
 """Seconds that a busy machine may take to notice, and to read what came in time."""
 
 
-def loaded(name: str) -> Any:
-    """Import a benchmark, which is a script and in no package."""
-    path = Path(__file__).parents[2] / "benchmarks" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-bench = loaded("hostile")
-silence = loaded("deadline")
+bench = loaded("benchmarks.hostile")
+silence = loaded("benchmarks.deadline")
 EVERYTHING = [
     pytest.param(step, name, flavour, id=f"{step}-{name}-{flavour}")
     for step, bombs in bench.BOMBS.items()

@@ -21,6 +21,7 @@ from imagegen.defaults import LONGEST_TIMEOUT
 from imagegen.errors import ImageGenError, SubmissionUnknownError, TransportError
 from imagegen.net import shelf
 from imagegen.sandbox import Fault, Sandbox
+from wire import take
 
 DEADLINE = 0.3
 LATE = 2.0
@@ -66,14 +67,7 @@ class FaultServer:
 
     def take(self, connection: socket.socket) -> None:
         """Read one whole request."""
-        data = b""
-        while b"\r\n\r\n" not in data:
-            data += _more(connection)
-        head, _, body = data.partition(b"\r\n\r\n")
-        lines = head.lower().split(b"\r\n")
-        length = next((int(x[15:]) for x in lines if x.startswith(b"content-length:")), 0)
-        while len(body) < length:
-            body += _more(connection)
+        head, _ = take(connection)
         self.requests.append(head)
 
     def close(self) -> None:
@@ -84,13 +78,6 @@ class FaultServer:
         self._listener.close()
         for worker in self._workers:
             worker.join()
-
-
-def _more(connection: socket.socket) -> bytes:
-    data = connection.recv(65_536)
-    if not data:
-        raise ConnectionAbortedError
-    return data
 
 
 def reset(connection: socket.socket) -> None:

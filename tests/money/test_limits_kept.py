@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import selectors
 import threading
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import httpx
@@ -28,56 +26,11 @@ from imagegen.events import Event, Failed, Settled, Submitting
 from imagegen.limits import Limits
 from imagegen.sandbox import Fault, Sandbox
 from imagegen.testing import EPOCH, FakeClock
+from virtual import VirtualClock
 
 T = TypeVar("T")
 HOST: dict[str, Any] = {"api_key": "sandbox", "base_url": "http://127.0.0.1:8399"}
 TEN_A_MINUTE = Limits(per_minute=10)
-
-
-class VirtualClock(Clock):
-    """Time that jumps to whatever is due next once every task waits."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    def now(self) -> datetime:
-        return EPOCH + timedelta(seconds=self.seconds)
-
-    def epoch(self) -> float:
-        return self.now().timestamp()
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        with asyncio.Runner(loop_factory=lambda: VirtualLoop(self)) as runner:
-            return runner.run(work)
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop whose timers, so also its sleeps and timeouts, go by a VirtualClock."""
-
-    def __init__(self, clock: VirtualClock) -> None:
-        self.clock = clock
-        super().__init__(Idle(clock))
-
-    def time(self) -> float:
-        return self.clock.seconds
-
-
-class Idle(selectors.SelectSelector):
-    """The loop asks here to sleep until its next timer."""
-
-    def __init__(self, clock: VirtualClock) -> None:
-        super().__init__()
-        self._clock = clock
-
-    def select(self, timeout: float | None = None) -> Any:
-        events = super().select(0)
-        assert events or timeout is not None, "everybody waits for ever"
-        if not events and timeout:
-            self._clock.seconds += timeout
-        return events
 
 
 @pytest.fixture

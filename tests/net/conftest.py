@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import select
 import socket
 import ssl
 import struct
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, Self
 from unittest import mock
 
@@ -22,23 +19,14 @@ from attrs import field, frozen
 
 from imagegen import net
 from imagegen.net import asynchronous, blocking
+from scripts import loaded
+from wire import take
 
 ENGINE = net.engine()
 Behaviour = Callable[[socket.socket], None]
 
 
-def _loaded(name: str) -> Any:
-    """Import a benchmark, which is a script and in no package."""
-    path = Path(__file__).parents[2] / "benchmarks" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"benchmark_{name}_of_net", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-bench = _loaded("deadline")
+bench = loaded("benchmarks.deadline")
 """It has a certificate, and both sides' configuration of TLS."""
 
 
@@ -221,19 +209,7 @@ class Tools:
     """What servers are made of."""
 
     bench = bench
-
-    @staticmethod
-    def take(connection: socket.socket) -> tuple[bytes, bytes]:
-        """Read one whole request: its head, and its body; EOFError if none comes."""
-        data = b""
-        while b"\r\n\r\n" not in data:
-            data += _more(connection)
-        head, _, body = data.partition(b"\r\n\r\n")
-        lines = head.lower().split(b"\r\n")
-        length = next((int(x[15:]) for x in lines if x.startswith(b"content-length:")), 0)
-        while len(body) < length:
-            body += _more(connection)
-        return head, body
+    take = staticmethod(take)
 
     def answers(self, *replies: bytes, then: Behaviour | None = None) -> Behaviour:
         """Answer one request after the other on a connection; then close it, or do *then*."""
@@ -276,13 +252,6 @@ class Tools:
                 _relayed(connection, target, 0.05 if together else 0.0)
 
         return behave
-
-
-def _more(connection: socket.socket) -> bytes:
-    data = connection.recv(65_536)
-    if not data:
-        raise ConnectionAbortedError
-    return data
 
 
 def _relayed(one: socket.socket, other: socket.socket, pause: float) -> None:

@@ -347,7 +347,7 @@ def test_without_pillow_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "PIL", None)
     with pytest.raises(ConfigurationError) as caught:
         image().to_pil()
-    assert "pip install 'imagegen[pillow]'" in str(caught.value)
+    assert "pip install 'imagegen-client[pillow]'" in str(caught.value)
 
 
 def bomb() -> bytes:

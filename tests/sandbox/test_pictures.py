@@ -79,4 +79,4 @@ for use in (Picture("a", 1, 8, 8).jpeg, lambda: Sandbox().running()):
         print(missing)
 """
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert ran.stdout.count("pip install 'imagegen[sandbox]'") == 2
+    assert ran.stdout.count("pip install 'imagegen-client[sandbox]'") == 2

@@ -112,4 +112,4 @@ def test_the_suite_without_its_extra_names_the_extra(library: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert f"needs {library}, which is not installed" in done.stdout
-    assert "pip install 'imagegen[testing]'" in done.stdout
+    assert "pip install 'imagegen-client[testing]'" in done.stdout

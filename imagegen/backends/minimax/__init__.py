@@ -290,7 +290,7 @@ def _missing(metadata: object, exchange: Exchange, arrived: int) -> list[ImageFa
     missing = exchange.request.n - arrived
     if missing <= 0:
         return []
-    blocked = min(integer(member(metadata, "failed_count")) or 0, missing)
+    blocked = min(max(integer(member(metadata, "failed_count")) or 0, 0), missing)
     refused = exchange.failure(ContentPolicyError, "blocked by MiniMax for its content")
     lost = exchange.failure(MalformedReplyError, "MiniMax counted it neither made nor blocked")
     return [refused] * blocked + [lost] * (missing - blocked)

@@ -21,6 +21,7 @@ from imagegen.cli.prices import Origin, known_prices
 from imagegen.client.models import Models
 from imagegen.config.loading import Examination
 from imagegen.config.places import usual_ledger
+from imagegen.distribution import DISTRIBUTION
 from imagegen.errors import ImageGenError
 from imagegen.ledger import Budget
 from imagegen.ledger.book import Book
@@ -51,7 +52,8 @@ _EXTRA = re.compile(r"""^([A-Za-z0-9._-]+).*;\s*extra\s*==\s*['"]([A-Za-z0-9_-]+
 def versions() -> Iterator[Finding]:
     """Python, imagegen, the libraries under it, and which extras are complete."""
     known = [f"Python {platform.python_version()}"]
-    known += [f"{name} {version(name)}" for name in ("imagegen", *CORE)]
+    known += [f"imagegen {version(DISTRIBUTION)}"]
+    known += [f"{name} {version(name)}" for name in CORE]
     yield Finding("ok", "versions", ", ".join(known))
     extras = _extras()
     there = [name for name, missing in extras.items() if not missing]
@@ -65,9 +67,9 @@ def versions() -> Iterator[Finding]:
 def _extras() -> dict[str, list[str]]:
     """The extras that the package declares, with what is missing of each."""
     extras = dict[str, list[str]]()
-    for requirement in requires("imagegen") or ():
+    for requirement in requires(DISTRIBUTION) or ():
         match = _EXTRA.match(requirement)
-        if match and match[1] != "imagegen":
+        if match and match[1] != DISTRIBUTION:
             missing = extras.setdefault(match[2], [])
             missing += [] if _is_installed(match[1]) else [match[1]]
     return extras
@@ -152,7 +154,7 @@ def ledger(settings: Settings) -> Iterator[Finding]:
     place = settings.ledger or usual_ledger()
     try:
         yield from _disk(place)
-        if place.exists() and place.stat().st_size:
+        if _size(place):
             yield from _kept(place, settings.budget)
         else:
             yield _none_yet(place)
@@ -161,6 +163,13 @@ def ledger(settings: Settings) -> Iterator[Finding]:
     except OSError as error:
         words = f"{place}: {error.strerror}"
         yield Finding("fail", "ledger", words, "Name another with --ledger or IMAGEGEN_LEDGER")
+
+
+def _size(place: Path) -> int:
+    try:
+        return place.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _none_yet(place: Path) -> Finding:
