@@ -52,7 +52,7 @@ def _loaded(point: EntryPoint) -> type[Backend]:
     except AttributeError as error:
         words = f"{who} is not where its entry point says: {error}"
         raise ConfigurationError(words, advice=_reporting(point)) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         words = f"{who} fails when it is imported: {type(error).__name__}: {error}"
         raise ConfigurationError(words, advice=_reporting(point)) from error
     if not isinstance(found, type) or not issubclass(found, Backend):
@@ -60,6 +60,9 @@ def _loaded(point: EntryPoint) -> type[Backend]:
         raise ConfigurationError(words, advice=_reporting(point))
     if found.__abstractmethods__:
         words = f"{who} is not finished: it lacks {', '.join(sorted(found.__abstractmethods__))}"
+        raise ConfigurationError(words, advice=_reporting(point))
+    if getattr(found, "name", None) != point.name:
+        words = f"{who} has the name {brief(getattr(found, 'name', None))}; both must be the same"
         raise ConfigurationError(words, advice=_reporting(point))
     return found
 

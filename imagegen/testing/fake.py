@@ -6,12 +6,20 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from datetime import date
 from decimal import Decimal
+from math import inf
 from threading import Lock
 from typing import Any, ClassVar, TypeAlias
 
 from attrs import Attribute, evolve, field, frozen
 
-from imagegen.backends.base import Backend, Draft, Terms, Translation, attached
+from imagegen.backends.base import (
+    Backend,
+    Draft,
+    Terms,
+    Translation,
+    attached,
+    submit_once,
+)
 from imagegen.backends.options import optional_secret
 from imagegen.backends.pictures import Exchange
 from imagegen.errors import (
@@ -21,7 +29,7 @@ from imagegen.errors import (
     ImageGenError,
     JobFailedError,
 )
-from imagegen.flow import Flow, Pause, awaited
+from imagegen.flow import Call, Flow, Pause, advance, awaited
 from imagegen.media import sniff
 from imagegen.pricing import Price
 from imagegen.redaction import Secret, brief
@@ -38,6 +46,24 @@ def _picture(_: object, __: Attribute[Any], data: bytes | None) -> None:
         raise ConfigurationError("data must be the bytes of a picture", field="data")
 
 
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _count(_: object, __: Attribute[Any], images: object) -> None:
+    if images is not None and not (_is_whole(images) and images >= 0):  # type: ignore[operator]
+        raise _wrong("images", images, "a whole number from 0, or None")
+
+
+def _error(_: object, __: Attribute[Any], kind: object) -> None:
+    if not (isinstance(kind, type) and issubclass(kind, ImageGenError)):
+        raise _wrong("missing", kind, "a class of imagegen's errors")
+
+
+def _wrong(name: str, value: object, allowed: str) -> ConfigurationError:
+    return ConfigurationError(f"{name} must be {allowed}, not {brief(value)}", field=name)
+
+
 @frozen(kw_only=True)
 class Made:
     """What a scripted submission brings.
@@ -48,9 +74,9 @@ class Made:
         missing: the class of error that says why the others do not come.
     """
 
-    images: int | None = None
+    images: int | None = field(default=None, validator=_count)
     data: bytes | None = field(default=None, validator=_picture)
-    missing: type[ImageGenError] = ContentPolicyError
+    missing: type[ImageGenError] = field(default=ContentPolicyError, validator=_error)
 
 
 Scripted: TypeAlias = Made | ImageGenError
@@ -60,7 +86,10 @@ def _price(given: Price | Decimal | str | None) -> Price | None:
     if given is None or isinstance(given, Price):
         return given
     day, source = date(2026, 1, 1), "FakeBackend"
-    amount = Decimal(given)
+    try:
+        amount = Decimal(given)
+    except (ArithmeticError, TypeError, ValueError):
+        raise _wrong("price", given, 'a Price, or USD such as "0.01"') from None
     return Price(amount=amount, currency="USD", per="image", as_of=day, source=source)
 
 
@@ -68,10 +97,11 @@ def _script(
     given: Sequence[Scripted] | Mapping[str, Sequence[Scripted]],
 ) -> dict[str | None, list[Scripted]]:
     script = dict[str | None, list[Scripted]]()
-    if isinstance(given, Mapping):
-        script |= {model: list(items) for model, items in given.items()}
-    else:
-        script[None] = list(given)
+    lists: Mapping[Any, Any] = given if isinstance(given, Mapping) else {None: given}
+    for model, listed in lists.items():
+        if not isinstance(listed, (list, tuple)):
+            raise _wrong("script", listed, "a list")
+        script[model] = list(listed)
     for item in (item for items in script.values() for item in items):
         if not isinstance(item, (Made, ImageGenError)):
             raise ConfigurationError(
@@ -79,6 +109,17 @@ def _script(
                 field="script",
             )
     return script
+
+
+def _duration(_: object, __: Attribute[Any], seconds: object) -> None:
+    fine = isinstance(seconds, float) or _is_whole(seconds)
+    if seconds is not None and not (fine and 0 <= seconds < inf):  # type: ignore[operator]
+        raise _wrong("seconds", seconds, "a number from 0, or None")
+
+
+def _most(_: object, __: Attribute[Any], most: object) -> None:
+    if not (_is_whole(most) and most >= 1):  # type: ignore[operator]
+        raise _wrong("most", most, "a whole number from 1")
 
 
 @frozen(kw_only=True)
@@ -91,7 +132,8 @@ class FakeBackend(Backend):
 
     Args:
         script: what comes of the first submissions, in order: `Made`, or an error, which is raised
-            as the provider would. A JobFailedError is raised when its job is waited for. A
+            as the provider would: a TransportError or DeadlineExceededError that was sent is a
+            SubmissionUnknownError. A JobFailedError is raised when its job is waited for. A
             mapping has a script for each model. After its end everything succeeds.
         seconds: how long a job takes; None answers at once.
         most: how many pictures one submission can ask for.
@@ -110,8 +152,8 @@ class FakeBackend(Backend):
 
     api_key: Secret | None = field(default=Secret("not-a-key"), converter=optional_secret)
     script: dict[str | None, list[Scripted]] = field(factory=dict, converter=_script, eq=False)
-    seconds: float | None = None
-    most: int = 4
+    seconds: float | None = field(default=None, validator=_duration)
+    most: int = field(default=4, validator=_most)
     _price: Price | None = field(default=_price("0.01"), converter=_price)
     requests: list[ImageRequest] = field(factory=list[ImageRequest], init=False, eq=False)
     _promised: dict[str, Scripted] = field(factory=dict[str, Scripted], init=False, eq=False)
@@ -153,7 +195,9 @@ class FakeBackend(Backend):
         scripted, number = self._next(request, model)
         if isinstance(scripted, ImageGenError) and not isinstance(scripted, JobFailedError):
             scripted.provider, scripted.model = self.name, scripted.model or model
-            raise scripted
+            sending = submit_once(Call("POST", self.host), provider=self.name, model=model)
+            advance(sending)
+            advance(sending, scripted)
         job = Job(
             provider=self.name,
             model=model,
@@ -174,7 +218,8 @@ class FakeBackend(Backend):
         """
         scripted = self._promised.get(job.id, Made())
         with attached(job):
-            yield Pause(max((self.seconds or 0.0) - age, 0.0))
+            # Cut short by a deadline, it would end with pictures that nobody has waited for.
+            yield Pause(max((self.seconds or 0.0) - age, 0.0), firm=True)
             if isinstance(scripted, ImageGenError):
                 scripted.job = job
                 raise scripted

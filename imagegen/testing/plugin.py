@@ -49,7 +49,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     """Let the reports of a rule say which backend it is about; they come from workers too."""
     cls = getattr(item, "cls", None)
     if cls is not None and any(base.__module__ == CONFORMANCE for base in cls.__mro__):
-        label = f"{getattr(cls.backend, 'name', '?')} ({cls.__name__})"
+        backend = getattr(cls, "backend", None)
+        label = f"{getattr(backend, 'name', '?')} ({cls.__name__})"
         item.user_properties.append((_PROPERTY, label))
 
 
@@ -57,7 +58,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say of each backend how many rules it kept, and what to add to ask the others."""
     asked, kept = Counter[str](), Counter[str]()
     missing = dict[str, list[str]]()
-    for outcome in ("passed", "failed", "error", "skipped"):
+    for outcome in ("passed", "failed", "error", "skipped", "xfailed", "xpassed"):
         for report in terminalreporter.stats.get(outcome, ()):
             backend = dict(getattr(report, "user_properties", ())).get(_PROPERTY)
             if backend is None:

@@ -143,3 +143,20 @@ def test_a_clash_with_a_built_in_backend_names_who_is_to_go(installed: Installed
     error = wrong("minimax")
     assert "which imagegen has itself" in error.message
     assert error.advice == "Uninstall acme-imagegen"
+
+
+@pytest.mark.parametrize(
+    ("line", "named"), [("pass", "minimax"), ("name = 'zebra'", "zebra"), ("name = None", None)]
+)
+def test_a_backend_has_the_name_of_its_entry_point(
+    installed: Installed, line: str, named: str | None
+) -> None:
+    installed(f"from imagegen.backends.minimax import MiniMax\nclass Acme(MiniMax):\n    {line}\n")
+    error = wrong()
+    assert f"(acme_kit:Acme, of acme-imagegen) has the name {named!r}" in str(error)
+    assert "both must be the same" in str(error)
+
+
+def test_a_module_that_ends_the_process_is_an_error(installed: Installed) -> None:
+    installed("raise SystemExit(3)")
+    assert "fails when it is imported: SystemExit: 3" in str(wrong())

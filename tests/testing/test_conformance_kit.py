@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, datetime
@@ -17,6 +19,7 @@ from hypothesis import Phase, settings
 from imagegen import codec
 from imagegen.backends.base import Backend, Draft, Terms, Translation, attached, submit_once
 from imagegen.backends.pictures import Exchange, is_url
+from imagegen.backends.reading import segment
 from imagegen.backends.refusals import refused, without_words
 from imagegen.errors import (
     AuthenticationError,
@@ -35,13 +38,14 @@ from imagegen.errors import (
 )
 from imagegen.flow import Call, Flow, Pause, Reply
 from imagegen.pricing import Price
-from imagegen.request import ImageRequest, Size
+from imagegen.request import ImageRequest, ReferenceImage, Size
 from imagegen.result import Generation, Job
-from imagegen.testing import Conformance, reply
+from imagegen.testing import EPOCH, Conformance, reply
 from imagegen.testing.conformance.subject import Subject
 
 SIZES = (Size(512, 512), Size(1280, 720))
 MOST_POLLS = 3
+NO_ZONE = EPOCH.replace(tzinfo=None)
 PRICE = Price(
     amount=Decimal("0.02"), currency="USD", per="image", as_of=date(2026, 11, 1), source="a page"
 )
@@ -146,7 +150,7 @@ class Acme(Backend):
         failed = 0
         while True:
             yield Pause(2.0)
-            call = Call("GET", f"{self.host}/v1/jobs/{job.id}", account=self.name, timeout=30)
+            call = Call("GET", self.address(job), account=self.name, timeout=30)
             try:
                 reply = yield call
                 answer = self.told(reply)
@@ -159,6 +163,9 @@ class Acme(Backend):
                 return self.made(job, answer)
             if answer.state == "failed":
                 raise JobFailedError("Acme failed it", job=job)
+
+    def address(self, job: Job) -> str:
+        return f"{self.host}/v1/jobs/{segment(job)}"
 
     def told(self, reply: Reply) -> Answer:
         if reply.status >= 300:
@@ -657,6 +664,152 @@ class KnowsItsJobsByHeart(Acme):
         return job
 
 
+@breaks("jobs_survive_storage")
+class KeepsItsJobsByTheirIds(Acme):
+    known: ClassVar[dict[str, Job]] = {}
+
+    def settle(self, job: Job, age: float = 0.0) -> Flow[Generation]:
+        if job.id not in self.known:
+            raise UnsupportedFeatureError("never seen", job=job)
+        return (yield from super().settle(job, age))
+
+    def submit(self, request: ImageRequest, model: str, terms: Terms) -> Flow[Job]:
+        job = yield from super().submit(request, model, terms)
+        self.known[job.id] = job
+        return job
+
+
+@breaks("jobs_survive_storage")
+class IsMadeInNoTimeZone(Acme):
+    def submit(self, request: ImageRequest, model: str, terms: Terms) -> Flow[Job]:
+        return evolve((yield from super().submit(request, model, terms)), created_at=NO_ZONE)
+
+
+@breaks("no_field_is_dropped_beside_another")
+class DropsTheSeedBesideReferences(Acme):
+    def extras(self, draft: Draft, request: ImageRequest) -> None:
+        super().extras(draft, evolve(request, seed=None) if request.references else request)
+
+
+@breaks("no_field_is_dropped_beside_another")
+class DropsTheRatioOfSeveral(Acme):
+    def shape(self, draft: Draft, request: ImageRequest) -> None:
+        super().shape(draft, evolve(request, aspect_ratio=None) if request.n > 1 else request)
+
+
+@breaks("no_outcome_makes_it_pay_twice")
+class TriesAgainAsIfItWereFree(Acme):
+    def post(self, translation: Translation) -> Flow[Reply]:
+        reply = yield from super().post(translation)
+        if reply.status == 429:
+            url = f"{self.host}/v1/images"
+            reply = yield Call("POST", url, json=translation.body, account=self.name)
+        return reply
+
+
+@breaks("an_unreadable_answer_is_unknown")
+class TakesAnEmptyObjectForARefusal(Acme):
+    def accepted(self, reply: Reply, model: str) -> Answer:
+        if reply.status >= 500 and reply.body == b"{}":
+            raise refused(reply.status, "no", reply, provider=self.name, model=model)
+        return super().accepted(reply, model)
+
+
+@breaks("the_key_is_in_nothing")
+class EncodesTheKeyBesideAName(Acme):
+    def post(self, translation: Translation) -> Flow[Reply]:
+        pair = f"me:{self.api_key.reveal() if self.api_key else ''}:1".encode()
+        body = {**translation.body, "auth": base64.b64encode(pair).decode()}
+        return (yield from super().post(evolve(translation, body=body)))
+
+
+@breaks("the_key_is_in_nothing")
+class LogsTheKey(Acme):
+    def post(self, translation: Translation) -> Flow[Reply]:
+        logging.getLogger("acme").debug("with %s", self.api_key and self.api_key.reveal())
+        return (yield from super().post(translation))
+
+
+@breaks("the_prompt_is_in_no_log")
+class LogsThePrompt(Acme):
+    def post(self, translation: Translation) -> Flow[Reply]:
+        logging.getLogger("acme").debug("sending %s", translation.body)
+        return (yield from super().post(translation))
+
+
+@breaks("the_flow_does_no_io_and_reads_no_clock")
+class Prints(Acme):
+    def post(self, translation: Translation) -> Flow[Reply]:
+        print("sending")  # noqa: T201 - as careless code does
+        return (yield from super().post(translation))
+
+
+@breaks("the_cost_is_that_of_the_price")
+class KnowsTheListPriceOnly(Acme):
+    def price(self, model: str, request: ImageRequest) -> Price | None:
+        return self.list_price(model, request)
+
+
+@breaks("the_cost_is_that_of_the_price")
+class CostsWhatTheFirstModelCosts(Acme):
+    def made(self, job: Job, answer: Answer) -> Generation:
+        return super().made(evolve(job, model="one"), answer)
+
+    def list_price(self, model: str, request: ImageRequest) -> Price | None:
+        return PRICE if model == "one" else evolve(PRICE, amount=Decimal(1))
+
+
+@breaks("partial_results_are_kept")
+class CostsWhatIsFree(Acme):
+    def made(self, job: Job, answer: Answer) -> Generation:
+        made = super().made(job, answer)
+        free = tuple(evolve(failure, charged="no") for failure in made.failures)
+        cost = PRICE.cost(job.request.n) if free else made.cost
+        return evolve(made, failures=free, cost=cost)
+
+
+@breaks("a_success_is_a_whole_generation")
+class ExpiresNowhere(Acme):
+    def made(self, job: Job, answer: Answer) -> Generation:
+        made = super().made(job, answer)
+        return evolve(made, images=tuple(evolve(i, expires_at=NO_ZONE) for i in made.images))
+
+
+@breaks("a_success_is_a_whole_generation")
+class HasHalfAnAddress(Acme):
+    def made(self, job: Job, answer: Answer) -> Generation:
+        made = super().made(job, answer)
+        return evolve(made, images=tuple(evolve(image, url="/1.png") for image in made.images))
+
+
+@breaks("a_success_is_a_whole_generation")
+class ForgetsItsJob(Acme):
+    def made(self, job: Job, answer: Answer) -> Generation:
+        return evolve(super().made(job, answer), job=None)
+
+
+@breaks("an_id_leads_nowhere_else")
+class TrustsItsIds(Acme):
+    def address(self, job: Job) -> str:
+        return f"{self.host}/v1/jobs/{job.id}"
+
+
+@breaks("polls_are_apart")
+class AsksWithoutAPause(Acme):
+    def polled(self, job: Job) -> Flow[Generation]:
+        flow, answer = super().polled(job), None
+        while True:
+            try:
+                step = flow.throw(answer) if isinstance(answer, Exception) else flow.send(answer)
+            except StopIteration as stop:
+                made: Generation = stop.value
+                return made
+            try:
+                answer = None if isinstance(step, Pause) else (yield step)
+            except Exception as error:  # noqa: BLE001 - passed on
+                answer = error
+
+
 @breaks("any_request_is_translated_or_refused")
 class StumblesOverOptions(Acme):
     def extras(self, draft: Draft, request: ImageRequest) -> None:
@@ -732,6 +885,55 @@ class AtOnce(Acme):
 
     def settle(self, job: Job, age: float = 0.0) -> Flow[Generation]:
         raise UnsupportedFeatureError("Acme answers at once", job=job)
+
+
+class Nests(Acme):
+    """Puts everything, the caller's own fields too, into one object of the body."""
+
+    def translate(self, request: ImageRequest, model: str, terms: Terms) -> Translation:
+        said = super().translate(request, model, terms)
+        return evolve(said, body={"version": model, "input": said.body})
+
+
+class Edits(Acme):
+    """Changes a picture, and so needs one; knows no characters."""
+
+    def extras(self, draft: Draft, request: ImageRequest) -> None:
+        sources = [each for each in request.references if each.role == "source"]
+        if len(sources) < len(request.references):
+            draft.unsupported("references", "Acme knows no characters")
+        if not sources:
+            raise draft.refusal("references", "there is nothing to change", "Give a source")
+        super().extras(draft, evolve(request, references=sources))
+
+
+SOURCE = ReferenceImage("https://pictures.example/a.png", "source")
+
+
+@pytest.mark.parametrize(
+    ("backend", "given"),
+    [(Nests, {}), (Edits, {"request": ImageRequest("a red fox", references=[SOURCE])})],
+)
+def test_an_unusual_sound_backend_keeps_every_rule(
+    backend: type[Acme], given: dict[str, Any]
+) -> None:
+    told = {name: asked(about(backend(api_key="x"), **given), name) for name in RULES}
+    assert [words for words in told.values() if words.startswith("broken")] == []
+
+
+def test_nested_fields_that_results_rest_on_cannot_be_replaced_either() -> None:
+    rule = "test_what_prices_and_results_rest_on_cannot_be_replaced"
+
+    class Replaceable(Nests):
+        def reserved(self) -> frozenset[str]:
+            return frozenset({"model", "n", "seed"})
+
+    assert "may set 'prompt'" in asked(about(Replaceable(api_key="x")), rule)
+
+
+def test_a_suite_without_a_backend_is_told_to_add_one() -> None:
+    suite: Subject = type("TestNothing", (Conformance,), {})()
+    assert "add backend to TestNothing" in asked(suite, "test_it_is_named")
 
 
 class BuysAgain(AtOnce):

@@ -14,6 +14,7 @@ from imagegen.errors import (
     BudgetExceededError,
     ConfigurationError,
     ContentPolicyError,
+    DeadlineExceededError,
     InsufficientBalanceError,
     JobFailedError,
     RateLimitError,
@@ -149,6 +150,55 @@ def test_an_unknown_outcome_is_not_tried_again() -> None:
         client.generate("a fox")
     assert caught.value.charged == "unknown"
     assert len(backend.requests) == 1
+
+
+@pytest.mark.parametrize("kind", [TransportError, DeadlineExceededError])
+def test_a_submission_that_was_sent_in_vain_is_unknown_as_with_a_real_provider(kind: Any) -> None:
+    backend = FakeBackend(script=[kind("reset")])
+    with Client([backend]) as client, pytest.raises(SubmissionUnknownError) as caught:
+        client.generate("a fox")
+    assert caught.value.charged == "unknown"
+    assert len(backend.requests) == 1
+
+
+def test_a_job_that_takes_too_long_can_be_asked_for_again() -> None:
+    with Client([FakeBackend(seconds=600)], clock=FakeClock()) as client:
+        with pytest.raises(DeadlineExceededError) as caught:
+            client.generate("a fox", timeout=5)
+        assert caught.value.job is not None
+        assert len(client.result(caught.value.job, timeout=700).images) == 1
+
+
+def test_an_application_that_names_its_provider_gets_a_fake_of_that_name() -> None:
+    class Fake(FakeBackend):
+        name = "minimax"
+
+    backend = Fake()
+    with Client([backend]) as client:
+        assert client.generate("a fox", model="minimax:image-01").provider == "minimax"
+    assert len(backend.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("most", 0), ("most", "4"), ("most", True)),
+        *(("seconds", -1), ("seconds", "5"), ("seconds", float("nan"))),
+        *(("price", "free"), ("price", -1), ("script", None), ("script", {"one": Made()})),
+    ],
+)
+def test_an_argument_that_makes_no_sense_is_refused_at_once(field: str, value: Any) -> None:
+    with pytest.raises(ConfigurationError, match=field):
+        FakeBackend(**{field: value})
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("images", -1), ("images", True), ("images", "2"), ("missing", ValueError), ("missing", "x")],
+)
+def test_what_a_submission_brings_is_possible(field: str, value: Any) -> None:
+    with pytest.raises(ConfigurationError, match=f"{field} must be"):
+        Made(**{field: value})
 
 
 def test_each_model_may_have_its_own_script(kit: Any) -> None:

@@ -32,8 +32,8 @@ def test_of_the_application(imagegen_client):
 PLUGIN = ("-p", "no:imagegen", "-p", "imagegen.testing.plugin")
 
 
-def run(folder: Path, *options: str) -> str:
-    (folder / "test_acme.py").write_text(SUITES, encoding="utf-8")
+def run(folder: Path, *options: str, suites: str = SUITES) -> str:
+    (folder / "test_acme.py").write_text(suites, encoding="utf-8")
     few = "is_named or is_https or refusals_have or application"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", few, *options]
     done = subprocess.run(
@@ -57,6 +57,18 @@ def test_a_run_ends_with_a_line_for_each_backend(tmp_path: Path, workers: tuple[
     assert "2 of 3 rules hold; 1 not asked: add refusals: pairs of a reply" in lines[1]
     assert "1 failed, 4 passed, 2 skipped" in told
     assert "host_variable is 'minimax host'" in told
+
+
+def test_rules_that_are_expected_to_fail_are_counted_and_none_needs_a_backend(
+    tmp_path: Path,
+) -> None:
+    more = "import pytest\nclass TestNothing(Conformance): pass\n"
+    more += "class TestLax(TestWhole):\n    @pytest.mark.xfail\n"
+    more += "    def test_it_is_named(self): assert 0\n"
+    told = run(tmp_path, *PLUGIN, "-k", "is_named or is_https", suites=SUITES + more)
+    assert "minimax (TestLax): 1 of 2 rules hold" in told
+    assert "? (TestNothing): 0 of 2 rules hold" in told
+    assert "add backend to TestNothing" in told
 
 
 def test_without_the_plugin_the_suite_runs_as_well(tmp_path: Path) -> None:

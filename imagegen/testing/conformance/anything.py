@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from imagegen.backends.base import Translation
 from imagegen.errors import ImageGenError
-from imagegen.flow import Reply
+from imagegen.flow import Call, Reply
 from imagegen.request import ImageRequest, ReferenceImage
 from imagegen.result import Generation, Job
 from imagegen.testing.conformance.money import CHARGED
@@ -114,9 +114,14 @@ class AnythingRules(Subject):
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
         )
 
+    def _stays(self, call: Call) -> bool:
+        return call.account is None or call.url.startswith(f"{self.backend.host}/")
+
     def _check(self, trial: Trial, request: ImageRequest, answer: Reply) -> None:
         case = f"{_shown(answer)}: it {trial.ending}"
         require(not trial.endless, f"{_shown(answer)}: it goes on even when its time is up")
+        astray = [call.url for call in trial.calls if not self._stays(call)]
+        require(not astray, f"{case}, and asks {astray[:1]} for its account, not self.host")
         error, made = trial.error, trial.value
         if error is not None:
             require(

@@ -6,7 +6,7 @@ are both taken without a word must become two different calls.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any, TypeAlias
 
@@ -17,6 +17,7 @@ from imagegen.errors import ImageGenError
 from imagegen.request import ImageRequest, ReferenceImage, Size
 from imagegen.testing.conformance.subject import (
     EVERY_TERMS,
+    LAX,
     Subject,
     require_none,
 )
@@ -55,6 +56,25 @@ def _references(role: Any) -> list[tuple[ReferenceImage, ...]]:
         *((first, second), (first, by_url("c", role)), many, (*many[:-1], by_url("z", role))),
         *((first, by_url("x", other)), (first, by_url("y", other))),
     ]
+
+
+VALUES: Sequence[tuple[str, Sequence[Change]]] = (
+    ("prompt", [{"prompt": prompt} for prompt in PROMPTS[:2]]),
+    ("n", [{"n": n} for n in (1, 2)]),
+    ("seed", [{"seed": seed} for seed in (7, 8)]),
+    ("size", [{"size": size, "aspect_ratio": None} for size in SIZES[:3]]),
+    ("aspect_ratio", [{"aspect_ratio": ratio, "size": None} for ratio in RATIOS[:3]]),
+    ("enhance_prompt", [{"enhance_prompt": on} for on in (True, False)]),
+    ("references", [{"references": (by_url(name, "source"),)} for name in "ab"]),
+    ("references", [{"references": (by_url(name, "character"),)} for name in "ab"]),
+)
+"""Some values of each field, for a request that has other fields as well."""
+COMPANY: Sequence[Change] = (
+    {"n": 2},
+    {"output": "bytes"},
+    *(changes[0] for name, changes in VALUES if name not in ("prompt", "n")),
+)
+"""What else a request has while a field is looked at."""
 
 
 class FieldRules(Subject):
@@ -112,26 +132,50 @@ class FieldRules(Subject):
                 wrong.append(f"{model}: options for another provider change the call")
         require_none(wrong, "provider_options are by provider; take only your own:")
 
+    def test_no_field_is_dropped_beside_another(self) -> None:
+        """A field that is sent where it is alone is not lost where another is asked for too."""
+        wrong = list[str]()
+        for model, (name, changes) in product(self.asked_models, VALUES):
+            if any(self._alike(name, changes, model, LAX)):
+                continue  # that is for the rule about the field itself
+            for company in (each for each in COMPANY if not _meet(name, each)):
+                together = [{**company, **change} for change in changes]
+                wrong += self._alike(name, together, model, LAX)
+        require_none(
+            wrong,
+            "Beside another field it must be sent, refused or noticed as well; these become the "
+            "same call in silence:",
+        )
+
     def _never_dropped(self, name: str, changes: Sequence[Change]) -> None:
         wrong = list[str]()
         for model, terms in product(self.asked_models, EVERY_TERMS):
-            told = dict[str, Change]()
+            wrong += self._alike(name, changes, model, terms)
             for change in changes:
-                request = self._changed(model, change)
-                said = self.said(model, request, terms)
+                said = self.said(model, self._changed(model, change), terms)
                 if isinstance(said, ImageGenError):
                     wrong += self._misnamed(name, said, model, change)
-                elif not any(notice.field == name for notice in said.notices):
-                    call = self._call(said, model, request, terms)
-                    if call in told:
-                        wrong.append(f"{model}, {terms}: {told[call]} and {change}")
-                    told.setdefault(call, change)
         require_none(
             wrong,
             f"{name} must be sent, or refused by name (Draft.unsupported, Draft.unfit), or noticed "
             f"(Notice.field); two values of it become the same call in silence, or it is refused "
             "wrongly:",
         )
+
+    def _alike(
+        self, name: str, changes: Sequence[Change], model: str, terms: Terms
+    ) -> Iterator[str]:
+        """Which *changes* become the same call without a word about the field *name*."""
+        told = dict[str, Change]()
+        for change in changes:
+            request = self._changed(model, change)
+            said = self.said(model, request, terms)
+            if isinstance(said, ImageGenError) or any(n.field == name for n in said.notices):
+                continue
+            call = self._call(said, model, request, terms)
+            if call in told:
+                yield f"{model}, {terms}: {told[call]} and {change}"
+            told.setdefault(call, change)
 
     def _changed(self, model: str, change: Change) -> ImageRequest:
         base = self.request_for(model)
@@ -160,3 +204,8 @@ class FieldRules(Subject):
             return ""
         call = first_call(self.backend, request, model, terms)
         return written((said.model, said.body) if call is None else call)
+
+
+def _meet(name: str, company: Change) -> bool:
+    """Whether the field *name*, or what decides the same, is in *company*."""
+    return bool({name, *(SHAPE if name in SHAPE else ())} & company.keys())

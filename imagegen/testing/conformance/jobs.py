@@ -2,24 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+import sys
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from decimal import Decimal
 from itertools import repeat
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from attrs import evolve
 
 from imagegen import errors
-from imagegen.backends.base import Translation
+from imagegen.backends.base import Backend, Translation
+from imagegen.backends.pictures import is_url
 from imagegen.errors import DeadlineExceededError, ImageGenError, TransportError
+from imagegen.flow import Call
+from imagegen.pricing import Price
 from imagegen.request import ImageRequest
-from imagegen.result import Generation, Job
+from imagegen.result import Attempt, GeneratedImage, Generation, Job
+from imagegen.testing.clock import EPOCH
 from imagegen.testing.conformance.money import CHARGED
-from imagegen.testing.conformance.subject import LAX, Subject, fail, require, require_none
+from imagegen.testing.conformance.subject import (
+    LAX,
+    Subject,
+    fail,
+    require,
+    require_none,
+    with_backend,
+)
 from imagegen.testing.conformance.translation import ADJUSTABLE
 from imagegen.testing.conformance.trial import Interruption, Trial, tried
 from imagegen.testing.playing import reply
 
+HOSTILE_IDS = ("../../account", "..", "a?b=c&d=e", "a#b", "a b", "a\r\nHost: b", "é")
+OWN_PRICE = Price(
+    amount=Decimal("123.456"), currency="XTS", per="image", as_of=EPOCH.date(), source="the caller"
+)
 PATIENCE = 200
 """Polls that may fail in a row before the error is raised."""
 
@@ -29,8 +49,9 @@ class JobRules(Subject):
 
     def test_a_success_is_a_whole_generation(self) -> None:
         """Its pictures, provider, model, request and attempt are there."""
-        self.succeeding()
-        made, model, request = self._made(), self.model, self.request_for(self.model)
+        trial, made = self.submitted(self.succeeding()), self._made()
+        model, request = self.model, self.request_for(self.model)
+        waited = trial.job is not None and trial.job.settled is None
         checks = {
             f"provider is {made.provider!r}": made.provider == self.backend.name,
             f"model is {made.model!r}": made.model == self.backend.model_id(model, request),
@@ -38,7 +59,11 @@ class JobRules(Subject):
             f"it has {len(made.images)} pictures": len(made.images) == request.n,
             f"it has failures: {made.failures}": not made.failures,
             "a picture has neither url nor data": all(i.url or i.data for i in made.images),
+            "a picture's url is not whole": all(is_url(i.url or "https://") for i in made.images),
+            "a picture's expires_at has no time zone": all(_aware(i) for i in made.images),
+            "it does not name its job": made.job is not None or not waited,
             f"it has {len(made.attempts)} attempts": len(made.attempts) == 1,
+            "its attempt does not tell of it": all(_tells(a, made) for a in made.attempts),
         }
         wrong = [words for words, holds in checks.items() if not holds]
         require_none(wrong, "pictures.Exchange.generation() fills all of it in:")
@@ -56,16 +81,19 @@ class JobRules(Subject):
 
     def test_the_cost_is_that_of_the_price(self) -> None:
         """What a generation costs is what was estimated, unless the provider billed it."""
-        self.succeeding()
-        cost, request = self._made().cost, self.request_for(self.model)
-        price = self.backend.price(self.model, request)
-        estimate = price.cost(request.n) if price else None
-        if cost.basis == "billed":
-            require(cost.amount is not None and cost.currency, "a billed cost has no amount")
-        elif estimate is None:
-            require(cost.amount is None, f"the price is unknown, but the cost is {cost}")
-        else:
-            require(cost == estimate, f"estimated was {estimate}, but the cost is {cost}")
+        replies, first = self.succeeding(), self.model
+        self._made()
+        full = self.backend.model_id(first, self.request_for(first))
+        own = with_backend(self, evolve(self.backend, prices={full: OWN_PRICE}))
+        require(
+            own.backend.price(first, self.request_for(first)) == OWN_PRICE,
+            "price() does not heed the caller's own prices; write list_price() only",
+        )
+        cases = [(self, model) for model in self.asked_models]
+        for rules, model in (*cases, (own, first)):
+            made = rules.submitted(replies, model=model).value
+            if isinstance(made, Generation):  # the replies are those of the first model
+                _require_cost(rules.backend, model, made)
 
     def test_partial_results_are_kept(self) -> None:
         """One of two pictures came: it is there, and so is why the other is not."""
@@ -91,6 +119,7 @@ class JobRules(Subject):
             f"a failure's error is {missing.error!r}, which is no class of imagegen.errors",
         )
         require(missing.charged in CHARGED, f"a failure's charged is {missing.charged!r}")
+        _require_cost(self.backend, model, made.value)
 
     def test_errors_after_acceptance_carry_the_job(self) -> None:
         """Whatever goes wrong while a job is waited for, its error has the job, and is not free."""
@@ -136,15 +165,49 @@ class JobRules(Subject):
         job = trial.job
         if job is None:
             fail(f"with success, the flow {trial.ending}")
+        require(isinstance(job.id, str), f"job.id is {job.id!r}; it must be a string")
+        told = job.created_at
+        require(told is None or told.tzinfo, "job.created_at has no time zone: reply.received_at")
         copy = Job.from_json(job.to_json())
         require(copy == job, "Job.from_json(job.to_json()) is another job; what differs is lost")
         require(job.provider == self.backend.name, f"job.provider is {job.provider!r}")
         require(job.request == self.request_for(self.model), "job.request is not the one submitted")
         if job.settled is None:
             require(job.id, "the job is not settled and has no id: it could not be asked for")
-            again = tried(self.settling(copy), replies[trial.calls_of_submission :])
-            require(again.value == trial.value, f"settled from its JSON, the job {again.ending}")
+            elsewhere = with_backend(self, evolve(self.backend))
+            with forgotten(type(self.backend), job):
+                again = tried(elsewhere.settling(copy), replies[trial.calls_of_submission :])
+            require(
+                again.value == trial.value,
+                f"settled from its JSON, as in another process, the job {again.ending}",
+            )
             require(not again.paid, "settle() makes a paid call; it may only ask")
+
+    def test_an_id_leads_nowhere_else(self) -> None:
+        """A job's id, which the provider chose, cannot turn a call to another path or query."""
+        job = self.submitted(self.succeeding()).job
+        if job is None or job.settled is not None:
+            return
+        plain, wrong = _asked_for(self, job, "plain"), list[str]()
+        for id_ in HOSTILE_IDS:
+            call = _asked_for(self, job, id_)
+            if call and plain and not _beside(call.url, plain.url):
+                wrong.append(f"{id_!r} becomes {call.url}")
+        require_none(wrong, "Put an id into a URL with segment(job), which quotes or refuses it:")
+
+    def test_polls_are_apart(self) -> None:
+        """While a job goes on, the flow waits between its calls."""
+        replies = self.succeeding()
+        if not self.polls():
+            return
+        first = self.submitted(replies).calls_of_submission
+        for words, bad in (("the job goes on", replies[first]), *_troubles()):
+            trial = self.submitted([*replies[:first], *repeat(bad, 20)])
+            require(
+                trial.paused > 0 or len(trial.calls) < first + 3,
+                f"while {words} it makes {len(trial.calls)} calls without a Pause; yield "
+                "Pause(seconds) between them, as self.polled() does",
+            )
 
     def test_an_answered_job_is_not_bought_again(self) -> None:
         """`settle` pays nothing; a provider without jobs refuses, in the tree of errors."""
@@ -183,6 +246,63 @@ class JobRules(Subject):
                     fail(f"partial is None, but {model} makes several a call: give the replies")
                 return model
         return None
+
+
+@contextmanager
+def forgotten(cls: type, job: Job) -> Generator[None]:
+    """Take what *cls* and its module keep of *job* away for the moment."""
+    spaces = [vars(each) for each in cls.__mro__] + [vars(sys.modules[cls.__module__])]
+    kept = [value for space in spaces for value in list(space.values()) if type(value) is dict]
+    taken = [(each, each.pop(job.id)) for each in kept if job.id in each]
+    try:
+        yield
+    finally:
+        for each, value in taken:
+            each[job.id] = value
+
+
+def _require_cost(backend: Backend, model: str, made: Generation) -> None:
+    """A cost that was not billed is the price of the pictures, and of what is not free besides."""
+    price, cost = backend.price(model, made.request), made.cost
+    if cost.basis == "billed":
+        require(cost.amount is not None and cost.currency, "a billed cost has no amount")
+    elif price is None:
+        require(cost.amount is None, f"{model}: the price is unknown, but the cost is {cost}")
+    else:
+        charges, came = [failure.charged for failure in made.failures], len(made.images)
+        least, most = came + charges.count("yes"), came + len(charges) - charges.count("no")
+        estimates = [price.cost(count) for count in range(least, most + 1)]
+        words = " or ".join(str(estimate.amount) for estimate in estimates)
+        require(
+            cost in estimates,
+            f"{model}: by self.price() it is {words} {price.currency}, but the cost is {cost}; "
+            "failures with charged='no' cost nothing",
+        )
+
+
+def _aware(image: GeneratedImage) -> bool:
+    return image.expires_at is None or image.expires_at.tzinfo is not None
+
+
+def _tells(attempt: Attempt, made: Generation) -> bool:
+    said = (attempt.provider, attempt.model, attempt.n, attempt.images)
+    return said == (made.provider, made.model, made.request.n, len(made.images))
+
+
+def _asked_for(rules: Subject, job: Job, id_: str) -> Call | None:
+    """The first call that asks for *job* under another id; None if there is none."""
+    calls = tried(rules.settling(evolve(job, id=id_)), []).calls
+    return calls[0] if calls else None
+
+
+def _beside(url: str, plain: str) -> bool:
+    """Whether *url* is what *plain* is but for the id: the same host, no way out."""
+    parts, usual = urlsplit(url), urlsplit(plain)
+    climbs = any(step in (".", "..") for step in parts.path.split("/"))
+    same = (parts.netloc, bool(parts.fragment)) == (usual.netloc, bool(usual.fragment))
+    alike = len(parts.query.split("&")) == len(usual.query.split("&"))
+    known = bool(parts.query) == bool(usual.query) and "?" not in parts.query
+    return same and alike and known and not climbs and re.fullmatch("[!-~]+", url) is not None
 
 
 def _troubles() -> Iterator[tuple[str, Any]]:

@@ -24,10 +24,17 @@ from imagegen.errors import (
     TransportError,
     UnsupportedFeatureError,
 )
-from imagegen.flow import Reply
+from imagegen.flow import Call, Reply
 from imagegen.redaction import Secret, without_query
 from imagegen.testing.clock import EPOCH
-from imagegen.testing.conformance.subject import Subject, fail, require, require_none
+from imagegen.testing.conformance.logs import heard
+from imagegen.testing.conformance.subject import (
+    Subject,
+    fail,
+    require,
+    require_none,
+    with_backend,
+)
 from imagegen.testing.conformance.trial import Interruption, Trial, tried
 from imagegen.testing.conformance.wire import written
 from imagegen.testing.playing import reply
@@ -88,6 +95,8 @@ class MoneyRules(Subject):
                 wrong.append(f"after {words} it goes on even when its time is up")
             if len(trial.paid) != 1:
                 wrong.append(f"after {words} it makes {len(trial.paid)} paid calls")
+            elif _repeats(trial.calls):
+                wrong.append(f"after {words} it makes the same call again, as if it were free")
         require_none(wrong, "Send once; whether to send again is for the client to decide:")
 
     def test_a_lost_reply_is_unknown(self) -> None:
@@ -187,18 +196,28 @@ class MoneyRules(Subject):
     def test_the_key_is_in_nothing(self) -> None:
         """No call, error, job, event or repr has the key; the driver alone adds it."""
         keyed = evolve(self.backend, api_key=Secret(CANARY))
-        encoded = base64.b64encode(CANARY.encode()).decode().rstrip("=")
-        spellings = (CANARY, encoded, CANARY.encode().hex())
-        twin = _with(self, keyed)
+        spellings, twin = tuple(_spellings(CANARY)), with_backend(self, keyed)
         told = [("repr(backend)", repr(keyed))]
         for words, outcomes in (("a success", list(self.success)), *_each(self._outcomes())):
-            trial = twin.submitted(outcomes)
+            with heard() as records:
+                trial = twin.submitted(outcomes)
+            told += [(f"the log after {words}", record) for record in records]
             told += [(f"a call ({call.method})", written(call)) for call in trial.calls]
             told += [(f"an event after {words}", repr(event)) for event in trial.events]
             told.append((f"the outcome of {words}", f"{trial.ending} {trial.error!r}"))
             told += [("the job", trial.job.to_json() + repr(trial.job))] if trial.job else []
         wrong = sorted({where for where, text in told if any(s in text for s in spellings)})
         require_none(wrong, "The key is in what leaves the backend; name account=self.name:")
+
+    def test_the_prompt_is_in_no_log(self) -> None:
+        """What is logged does not quote the prompt: that is the caller's to show."""
+        base, wrong = self.request_for(self.model), list[str]()
+        request = evolve(base, prompt=f"{base.prompt} {CANARY}")
+        for words, outcomes in (("a success", list(self.success)), *_each(self._outcomes())):
+            with heard() as records:
+                tried(self.purchase(request, self.model, Trial()), outcomes)
+            wrong += [f"after {words}: {said[:120]}" for said in records if CANARY in said]
+        require_none(wrong, "Log nothing of a request; errors and results tell it to the caller:")
 
     def test_free_questions_are_free(self) -> None:
         """`check`, `find` and `current_prices` pay nothing, and end in the tree of errors."""
@@ -245,13 +264,20 @@ def _asked(ask: Any, outcome: Any) -> Trial:
     return tried(flow, [outcome] * 20)
 
 
+def _repeats(calls: Sequence[Call]) -> bool:
+    """Whether the first call, a submission, is made again, whatever it is said to cost."""
+    first, *rest = [written((call.method, call.url, call.body)) for call in calls]
+    return first in rest
+
+
+def _spellings(key: str) -> Iterator[str]:
+    """How *key* looks in clear, as hexadecimal, and within base64 of more than itself."""
+    yield from (key, key.encode().hex())
+    for before in range(3):
+        encoded = base64.b64encode(b"x" * before + key.encode()).decode()
+        yield encoded[4 if before else 0 : -4]
+
+
 def _is_unknown(trial: Trial) -> bool:
     error = trial.error
     return isinstance(error, SubmissionUnknownError) and error.charged == "unknown"
-
-
-def _with(rules: Subject, backend: Any) -> Subject:
-    """The same rules about another backend."""
-    twin = type(rules)()
-    vars(twin)["backend"] = backend
-    return twin

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar, NoReturn, TypeVar
 
 import pytest
 from attrs import evolve
@@ -49,6 +49,9 @@ def require_none(wrong: Sequence[str], rule: str) -> None:
         fail(rule + "".join(f"\n  {case}" for case in wrong[:SHOWN]) + more)
 
 
+S = TypeVar("S", bound="Subject")
+
+
 class Subject:
     """A backend under test; `Conformance` says what its attributes mean."""
 
@@ -71,6 +74,11 @@ class Subject:
         for name in ("success", "partial"):
             if isinstance(cls.__dict__.get(name), Reply):
                 raise TypeError(f"{cls.__name__}.{name} must be a list of replies, not one reply")
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "backend":
+            fail(f'add backend to {type(self).__name__}: such as Acme(api_key="not-a-key")')
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def request_for(self, model: str) -> ImageRequest:  # noqa: ARG002 - for overriders
         """The least that *model* needs."""
@@ -154,8 +162,16 @@ class Subject:
         for status in (500, 502, 503, 504):
             yield f"a gateway's page with HTTP {status}", Reply(status, {}, page, EPOCH)
             yield f"an empty HTTP {status}", Reply(status, {}, b"", EPOCH)
+            yield f"HTTP {status} with the body {{}}", Reply(status, {}, b"{}", EPOCH)
         for body in (b"", page, b"{}", b"[]", b"null", b'"done"', b'{"id":', b"\xff\xfe"):
             yield f"HTTP 200 with the body {body!r}", Reply(200, {}, body, EPOCH)
+
+
+def with_backend(rules: S, backend: Backend) -> S:
+    """The same rules about another backend."""
+    twin = type(rules)()
+    vars(twin)["backend"] = backend
+    return twin
 
 
 def require_flow(value: object, verb: str) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import product
-from typing import Any
+from typing import Any, TypeAlias
 
 from attrs import evolve
 
@@ -16,6 +16,8 @@ from imagegen.request import ImageRequest, Size
 from imagegen.testing.conformance.fields import by_bytes, by_url
 from imagegen.testing.conformance.subject import EVERY_TERMS, LAX, Subject, require, require_none
 from imagegen.testing.conformance.wire import first_call, plain, written
+
+Path: TypeAlias = tuple[str | int, ...]
 
 ADJUSTABLE: Mapping[str, tuple[Mapping[str, Any], ...]] = {
     "seed": ({"seed": 7},),
@@ -115,7 +117,7 @@ class TranslationRules(Subject):
         for model, (name, changes) in product(self.asked_models, ADJUSTABLE.items()):
             base = self.request_for(model)
             for change in changes:
-                said = self.said(model, evolve(base, **change), LAX)
+                said = self.said(model, evolve(base, **_more(base, change)), LAX)
                 if isinstance(said, UnsupportedFeatureError) and said.field == name:
                     wrong.append(f"{model}: {name}: {said}")
         require_none(
@@ -159,40 +161,47 @@ class TranslationRules(Subject):
             base = self.said(model, request, LAX)
             if isinstance(base, ImageGenError):
                 continue
-            for name in base.body:
+            for name in _names(base.body):
                 said = self._with_option(model, request, name)
                 if isinstance(said, ImageGenError):
                     if said.field != "provider_options":
                         wrong.append(f"{model}: {name} is refused with field={said.field!r}")
-                elif said.body.get(name) != OPTION:
-                    wrong.append(f"{model}: {name} is sent as {brief(said.body.get(name))}")
+                elif OPTION not in _found(said.body, name):
+                    wrong.append(f"{model}: {name} is sent as {brief(_found(said.body, name))}")
         require_none(wrong, "Draft.add_options comes last; the caller's fields replace yours:")
 
     def test_what_prices_and_results_rest_on_cannot_be_replaced(self) -> None:
         """provider_options may not set what carries the prompt, n, the seed or the model."""
         wrong = []
         for model in self.asked_models:
-            for name in sorted(self._reserved(model)):
-                said = self._with_option(model, self.request_for(model), name)
-                if not isinstance(said, ImageGenError):
-                    wrong.append(f"{model}: provider_options may set {name!r}")
+            request = evolve(self.request_for(model), seed=7)
+            said = self.said(model, request, LAX)
+            if isinstance(said, ImageGenError):
+                continue
+            for path in self._reserved(model, request):
+                before = _at(plain(said.body), path)
+                for name in {step for step in path if isinstance(step, str)}:
+                    other = self._with_option(model, request, name)
+                    if isinstance(other, Translation) and _at(plain(other.body), path) != before:
+                        wrong.append(f"{model}: provider_options may set {name!r}")
         require_none(
-            wrong, "Give these names to Draft.add_options as reserved: they would belie the result:"
+            sorted(set(wrong)),
+            "Give these names to Draft.add_options as reserved: they would belie the result:",
         )
 
-    def _reserved(self, model: str) -> set[str]:
-        """Names of the body whose values follow the prompt, n or the seed, or name the model."""
-        base = self.request_for(model)
-        names, pairs = set[str](), (("prompt", "a", "b"), ("n", 1, 2), ("seed", 7, 8))
+    def _reserved(self, model: str, request: ImageRequest) -> set[Path]:
+        """Places in the body that follow the prompt, n or the seed, or name the model."""
+        paths, pairs = set[Path](), (("prompt", "a", "b"), ("n", 1, 2), ("seed", 7, 8))
+        full = self.backend.model_id(model, request)
         for name, *values in pairs:
             changes: list[dict[str, Any]] = [{name: value} for value in values]
-            both = [self.said(model, evolve(base, **change), LAX) for change in changes]
-            if not all(isinstance(said, Translation) for said in both):
-                continue
-            first, second = (said.body for said in both if isinstance(said, Translation))
-            names |= {key for key in first if first[key] != second.get(key)}
-            names |= {key for key in first if first[key] == self.backend.model_id(model, base)}
-        return names
+            both = [self.said(model, evolve(request, **change), LAX) for change in changes]
+            bodies = [plain(said.body) for said in both if isinstance(said, Translation)]
+            if len(bodies) == 2:
+                leaves = list(_leaves(bodies[0]))
+                paths |= {path for path, value in leaves if _at(bodies[1], path) != value}
+                paths |= {path for path, value in leaves if value == full}
+        return paths
 
     def _with_option(
         self, model: str, request: ImageRequest, name: str
@@ -217,6 +226,51 @@ class TranslationRules(Subject):
             size=base.size if shaped else Size(1024, 1024),
         )
         return self._adding(request, {"x_of_the_kit": {"list": [1, {"a": 2}]}})
+
+
+def _more(base: ImageRequest, change: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The *change*; what it refers to comes after the references that the model needs."""
+    if "references" not in change:
+        return change
+    return {"references": (*base.references, *change["references"])}
+
+
+def _leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """What *value* holds at its ends, by the way to it."""
+    if isinstance(value, dict) and value:
+        for name, item in value.items():
+            yield from _leaves(item, (*path, name))
+    elif isinstance(value, list) and value:
+        for index, item in enumerate(value):
+            yield from _leaves(item, (*path, index))
+    else:
+        yield path, value
+
+
+def _at(value: Any, path: Path) -> Any:
+    """What *value* holds at *path*; None where there is no such place."""
+    for step in path:
+        try:
+            value = value[step]
+        except (LookupError, TypeError):
+            return None
+    return value
+
+
+def _names(body: Mapping[str, Any]) -> list[str]:
+    """Names of the fields of *body* that hold a value, and of those around them."""
+    return sorted({step for path, _ in _leaves(dict(body)) for step in path if type(step) is str})
+
+
+def _found(value: Any, name: str) -> list[Any]:
+    """All that *value* holds under *name*, however deep."""
+    inner: list[Any] = []
+    if isinstance(value, Mapping):
+        inner = [value[name]] if name in value else []
+    children = value.values() if isinstance(value, Mapping) else value
+    if isinstance(value, (Mapping, list)):
+        inner += [found for child in children for found in _found(child, name)]
+    return inner
 
 
 def _departs(kind: str, name: str) -> bool:

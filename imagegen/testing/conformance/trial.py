@@ -38,6 +38,7 @@ class Trial:
         events: what it told.
         job: what the submission returned; None if it raised.
         calls_of_submission: how many calls were the submission's.
+        paused: seconds that it waited between its calls.
         left: how many of the outcomes it did not ask for.
         out_of_time: whether it asked for more than there were, and so met its deadline.
         endless: whether it went on regardless.
@@ -49,6 +50,7 @@ class Trial:
     events: list[Event] = field(factory=list[Event])
     job: Job | None = None
     calls_of_submission: int = 0
+    paused: float = 0.0
     left: int = 0
     out_of_time: bool = False
     endless: bool = False
@@ -79,7 +81,7 @@ def tried(
     """
     trial = Trial() if trial is None else trial
     left, watch = list(outcomes), nullcontext() if watch is None else watch
-    now, late, answer = 0.0, 0, None
+    late, answer = 0, None
     for _ in range(MOST_STEPS):
         try:
             with watch:
@@ -92,21 +94,21 @@ def tried(
         if isinstance(step, Done):
             trial.value, trial.left = step.value, len(left)
             return trial
-        now += step.seconds if isinstance(step, Pause) else 0.0
+        trial.paused += step.seconds if isinstance(step, Pause) else 0.0
         late += trial.out_of_time
         if late > STEPS_AFTER_DEADLINE:
             break
-        answer = _answer(step, left, now, trial)
+        answer = _answer(step, left, trial)
     flow.close()
     trial.endless = True
     return trial
 
 
-def _answer(step: Any, left: list[Reply | BaseException], now: float, trial: Trial) -> Any:
+def _answer(step: Any, left: list[Reply | BaseException], trial: Trial) -> Any:
     if isinstance(step, Future):
         return awaited(step)
     if isinstance(step, Pause):
-        return _too_late() if trial.out_of_time and step.firm else now
+        return _too_late() if trial.out_of_time and step.firm else trial.paused
     if not isinstance(step, Call):
         trial.events.append(step)
         return None

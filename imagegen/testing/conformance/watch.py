@@ -25,6 +25,7 @@ _FORBIDDEN = frozenset(
     }
 )
 """Modules of which nothing may be called."""
+_TERMINAL = (print, input)
 _PARTS = frozenset({"http.client", "urllib.request"})
 _EXCUSED = frozenset({"importlib._bootstrap", "importlib._bootstrap_external", "logging"})
 """Whose own calls do not count: an import reads files, and a log record has a time."""
@@ -78,6 +79,7 @@ def builtin_misdeed(called: Any) -> str:
         f"{getattr(owner, '__name__', '')}.{name}() reads the clock": of_date and name in _CLOCKS,
         f"time.{name}() reads the clock, or waits": module == "time" and name not in _PURE_OF_TIME,
         "open() touches a file": called is io.open,
+        f"{name}() uses the terminal": called in _TERMINAL,
         f"os.{name}() asks the system": module in ("posix", "nt") and name not in _PURE_OF_SYSTEM,
         "a thread is started": module == "_thread" and name.startswith("start_"),
         f"{forbidden}.{name}() is called": forbidden in _FORBIDDEN,
