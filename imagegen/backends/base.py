@@ -280,11 +280,13 @@ class Draft:
         return nearest
 
     def ratio_among(self, ratio: str, ratios: Iterable[str]) -> str:
-        """Return *ratio* if it is one of *ratios*, else the nearest, which is `unfit`."""
+        """Return *ratio* as one of *ratios* says it, else the nearest, which is `unfit`."""
         allowed = tuple(ratios)
         if ratio in allowed:
             return ratio
         nearest = nearest_ratio(shape(ratio), allowed)
+        if shape(nearest) == shape(ratio):
+            return nearest
         self.unfit("aspect_ratio", f"{ratio} is not one of {', '.join(allowed)}", nearest)
         return nearest
 

@@ -22,7 +22,7 @@ from imagegen.backends.base import Backend, Draft, Terms, Translation, submit_on
 from imagegen.backends.forms import fields
 from imagegen.backends.geometry import Bounds, about_a_megapixel, nearest_listed, sizes_of_ratio
 from imagegen.backends.pictures import Exchange, inline_image, is_url
-from imagegen.backends.reading import member
+from imagegen.backends.reading import member, text
 from imagegen.backends.refusals import answered, is_refusal, refused, told, without_words
 from imagegen.backends.standing import Standing, clock
 from imagegen.errors import (
@@ -139,7 +139,7 @@ class OpenAI(Backend):
     @property
     def has_key(self) -> bool:
         """Whether there is a key; servers that are not OpenAI's may ask for none."""
-        return self.api_key is not None or self.host.lower() != HOST
+        return self.api_key is not None or not _is_openai(self.host)
 
     def images_per_call(self, model: str, request: ImageRequest) -> int:  # noqa: ARG002 - whatever it asks
         """Ten; one for DALL·E 3."""
@@ -228,24 +228,32 @@ class OpenAI(Backend):
             raw = codec.decode(reply.body, pictures=reply.pictures)
             answer = codec.structure(raw, _Listing)
         except MalformedReplyError as error:
+            if reply.status == 400 and reply.body.startswith(b"{"):  # perhaps what `_BLOCKED` says
+                context["charged"] = "unknown"
             raise without_words(reply, **context) from error
         items = answer.data if isinstance(answer.data, list) else []
         if not 200 <= reply.status < 300:
             raise _refusal(answer, reply, context)
         exchange = Exchange(
-            provider=self.name,
-            model=model,
+            **context,
             request=request,
-            request_id=request_id,
             created_at=reply.received_at,
-            notices=(*translation.notices, *_rewritten(items)),
+            notices=(*translation.notices, *_rewritten(items, request.prompt)),
         )
-        images, failures = _delivered(items, exchange, _expiry(model, reply.received_at))
+        rules = _rules(model)
+        dated = rules and not rules.gpt and _is_openai(self.host)
+        expires_at = reply.received_at + URL_LIFETIME if dated else None
+        images, failures = _delivered(items, exchange, expires_at)
         if not images:
             words = f"a success without any picture; it said {_words(answer)!r}"
             raise SubmissionUnknownError(words, status=reply.status, **context)
         price, billed = self.price(model, request), len(images) + len(failures)
         return exchange.generation(images, failures, price=price, billed=billed, raw=raw)
+
+
+def _is_openai(host: str) -> bool:
+    """Tell OpenAI's own hosts, those of its regions among them."""
+    return bool(re.match(r"https://([a-z0-9_.-]+\.)?openai\.com(:|/|$)", host.lower()))
 
 
 def _add_shape(draft: Draft, request: ImageRequest, rules: _Rules | None) -> None:
@@ -363,34 +371,29 @@ def _refusal(answer: _Listing, reply: Reply, context: dict[str, Any]) -> ImageGe
 def _delivered(
     items: list[Any], exchange: Exchange, expires_at: datetime | None
 ) -> tuple[list[GeneratedImage], list[ImageFailure]]:
-    images = list[GeneratedImage]()
+    tried = [_image(item, exchange.blank, expires_at) for item in items]
+    images = [image for image in tried if image]
     lost = [exchange.failure(MalformedReplyError, "fewer pictures came than were asked for")]
     failures = lost * (exchange.request.n - len(items))
-    for index, item in enumerate(items):
-        image = _image(item, exchange.blank, expires_at)
-        if image:
-            images.append(image)
-            continue
-        place = None if failures else index
-        failures.append(exchange.failure(MalformedReplyError, "no picture came", index=place))
-    return images, failures
+    placed = not failures
+    failures += (
+        exchange.failure(MalformedReplyError, "no picture came", index=index if placed else None)
+        for index, image in enumerate(tried)
+        if image is None
+    )
+    return images, exchange.missing(failures, len(images))
 
 
 def _image(
     item: object, blank: GeneratedImage, expires_at: datetime | None
 ) -> GeneratedImage | None:
-    content = member(item, "b64_json") or member(item, "url")
-    if is_url(content):
-        return evolve(blank, url=content, expires_at=expires_at)
-    return inline_image(content, blank)
+    contents = [member(item, name) for name in ("b64_json", "url")]
+    images = [inline_image(content, blank) for content in contents]
+    images += [evolve(blank, url=url, expires_at=expires_at) for url in contents if is_url(url)]
+    return next(filter(None, images), None)
 
 
-def _expiry(model: str, now: datetime) -> datetime | None:
-    rules = _rules(model)
-    return now + URL_LIFETIME if rules and not rules.gpt else None
-
-
-def _rewritten(items: list[Any]) -> list[Notice]:
-    count = sum(bool(member(item, "revised_prompt")) for item in items)
+def _rewritten(items: list[Any], prompt: str) -> list[Notice]:
+    said = {text(item, "revised_prompt") for item in items} - {"", prompt}
     words = "it was drawn from other words than these; generation.raw has them"
-    return [Notice("delivered", "prompt", words)] if count else []
+    return [Notice("delivered", "prompt", words)] if said else []

@@ -105,7 +105,8 @@ class Exchange:
     ) -> Generation:
         """Join what came of each picture, in order; any that is not told of is a failure too.
 
-        The cost is the list price of all but the failures that are charged "no".
+        Failures beside as many pictures as were asked for are none. The cost is the list price of
+        all but the failures that are charged "no".
 
         Raises:
             ImageGenError: no picture came.
@@ -118,8 +119,13 @@ class Exchange:
         )
         if not images:
             raise self._nothing(failures)
+        failures = self.missing(failures, len(images))
         billed = len(images) + sum(failure.charged != "no" for failure in failures)
         return self.generation(images, failures, price=price, billed=billed, raw=raw)
+
+    def missing(self, failures: Sequence[ImageFailure], came: int) -> list[ImageFailure]:
+        """Those of *failures* that make up, with the pictures that *came*, what was asked for."""
+        return list(failures[: max(self.request.n - came, 0)])
 
     def _nothing(self, failures: Sequence[ImageFailure]) -> ImageGenError:
         """The error that ends it for good, unless nobody knows whether it was accepted."""
@@ -176,12 +182,13 @@ class Exchange:
 def inline_image(content: object, image: GeneratedImage) -> GeneratedImage | None:
     """Fill *image* from base64, with or without a data URL prefix, or bytes; None for no picture.
 
-    Bytes are what `codec.decode` gives for base64 that was decoded on its way.
+    Base64 may be in lines. Bytes are what `codec.decode` gives for base64 that was decoded on its
+    way.
     """
     if isinstance(content, str):
         payload = content.partition(",")[2] if content.startswith("data:") else content
         try:
-            content = base64.b64decode(payload, validate=True)
+            content = base64.b64decode("".join(payload.split()), validate=True)
         except ValueError:
             return None
     return image.with_data(content) if isinstance(content, bytes) else None
@@ -189,7 +196,7 @@ def inline_image(content: object, image: GeneratedImage) -> GeneratedImage | Non
 
 def is_url(content: object) -> TypeGuard[str]:
     """Tell a picture's URL from its base64."""
-    return isinstance(content, str) and content.startswith(("http://", "https://"))
+    return isinstance(content, str) and content[:8].lower().startswith(("http://", "https://"))
 
 
 def without_pictures(raw: Any) -> Any:

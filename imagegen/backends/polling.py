@@ -150,6 +150,7 @@ class Polls(Generic[S]):
     _seat: Seat[S]
     _most: int
     _failures: int = 0
+    _not_found: int = 0
     _trouble: str = ""
 
     def until_over(self) -> Flow[tuple[S, Any]]:
@@ -171,7 +172,7 @@ class Polls(Generic[S]):
                 self._failed(error)
                 yield Polled(self._job, "no answer")
                 continue
-            self._failures, self._trouble = 0, ""
+            self._failures, self._not_found, self._trouble = 0, 0, ""
             yield Polled(self._job, shown(answer.state, 40))
             if answer.is_over:
                 self._asking.ended(self._seat.old)
@@ -181,7 +182,11 @@ class Polls(Generic[S]):
     def _failed(self, error: BackendError) -> None:
         """Count *error*, and raise it if that is one too many."""
         self._failures, self._trouble = self._failures + 1, error.message
-        if self._failures > (NOT_FOUND if error.status == 404 else self._most):
+        self._not_found = self._not_found + 1 if error.status == 404 else 0
+        count, most = self._failures, self._most
+        if error.status == 404:
+            count, most = self._not_found, NOT_FOUND
+        if count > most:
             raise error
         self._asking.failed(error.retry_after)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from attrs import frozen
+from attrs import field, frozen
 
 from imagegen import codec
 from imagegen.errors import (
@@ -44,6 +44,10 @@ _BY_STATUS: Mapping[int, type[ImageGenError]] = {
 }
 
 
+def _told_code(value: object) -> int | str | None:
+    return value if isinstance(value, str) or type(value) is int else None
+
+
 @frozen
 class Said:
     """What a provider says where it refuses.
@@ -52,12 +56,12 @@ class Said:
         words: its own explanation; empty where it gives none.
         kind: the error that its own code stands for, if by its documentation nothing was accepted
             then; None: the HTTP status decides.
-        code: its own code, where that is a number.
+        code: its own code, a number or a word; what is neither counts as none.
     """
 
     words: str = ""
     kind: type[ImageGenError] | None = None
-    code: int | None = None
+    code: int | str | None = field(default=None, converter=_told_code)
 
 
 def is_refusal(status: int) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from attrs import evolve, frozen
 
@@ -39,9 +40,9 @@ class Privacy:
     prompts: bool
 
     def request(self, request: ImageRequest) -> ImageRequest:
-        """*request*; options of the provider may hold a prompt too, so they go with it."""
+        """*request*; options of the provider may hold pictures, or a prompt, and go with it."""
         if self.prompts:
-            return request
+            return evolve(request, provider_options=_without_bytes(request.provider_options))
         return evolve(request, prompt=digest(request.prompt), provider_options={})
 
     def job(self, job: Job) -> Job:
@@ -91,6 +92,16 @@ class Privacy:
         return tuple(
             evolve(notice, message=self._text(notice.message, request.prompt)) for notice in notices
         )
+
+
+def _without_bytes(value: Any) -> Any:
+    """*value*, JSON, with digests for its data URLs."""
+    if isinstance(value, Mapping):
+        return {name: _without_bytes(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_without_bytes(each) for each in value]
+    is_data = isinstance(value, str) and value[:5].lower() == "data:"
+    return digest(value) if is_data else value
 
 
 def _without(text: str, prompt: str) -> str:

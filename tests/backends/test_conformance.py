@@ -12,6 +12,7 @@ import pytest
 from attrs import evolve
 
 from imagegen.backends.base import Backend, Terms, Translation
+from imagegen.backends.geometry import shape
 from imagegen.backends.minimax import MiniMax
 from imagegen.backends.wavespeed import WaveSpeed
 from imagegen.errors import InvalidRequestError, UnsupportedFeatureError
@@ -121,6 +122,11 @@ def translated(
         return None
 
 
+def same_shape(sent: str | None, asked: str) -> bool:
+    """Tell whether two ratios are one: 7:3 is 21:9."""
+    return sent == asked or bool(sent and asked and shape(sent) == shape(asked))
+
+
 def ratio_of(size: str, ratio: str) -> str | None:
     """Return *ratio* if *size* has exactly that shape."""
     width, height = map(int, size.split("*"))
@@ -139,7 +145,9 @@ def expresses(body: Any, field: str, request: ImageRequest, model: str) -> bool:
         "seed": body.get("seed") == request.seed,
         "enhance_prompt": request.enhance_prompt
         is body.get("prompt_optimizer", body.get("enable_prompt_expansion")),
-        "aspect_ratio": body.get("aspect_ratio", ratio_of(body.get("size", "1*0"), ratio)) == ratio,
+        "aspect_ratio": same_shape(
+            body.get("aspect_ratio", ratio_of(body.get("size", "1*0"), ratio)), ratio
+        ),
         "size": (body.get("width"), body.get("height")) == pair
         or body.get("size") == "{}*{}".format(*pair)
         or (model == "image-01-live" and PIXELS.get(body.get("aspect_ratio")) == pair),

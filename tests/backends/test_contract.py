@@ -35,6 +35,7 @@ from imagegen.errors import (
     InvalidRequestError,
     JobFailedError,
     MalformedReplyError,
+    ProviderUnavailableError,
     RateLimitError,
     SubmissionUnknownError,
     TransportError,
@@ -141,6 +142,16 @@ def test_a_refusal_says_what_the_provider_says(
 
 
 @pytest.mark.parametrize(
+    ("code", "told"),
+    [(9, 9), ("E_SIZE", "E_SIZE"), (True, None), (1.5, None), ([9], None), ({"a": 1}, None)],
+)
+def test_a_code_is_a_number_or_a_word(code: Any, told: int | str | None) -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        submitted(reply({"why": "wrong", "code": code}, status=400))
+    assert caught.value.code == told
+
+
+@pytest.mark.parametrize(
     "answer",
     [
         reply({"why": "it broke"}, status=500),
@@ -180,6 +191,19 @@ def test_a_backend_without_words_of_its_own_goes_by_the_status() -> None:
 
 
 # Waiting
+
+
+def test_a_404_counts_by_itself() -> None:
+    busy, gone = reply({}, status=503), reply({}, status=404)
+    done = reply({"state": "done", "made": ["a"]})
+    assert settled(*[busy] * 9, *[gone] * 3, busy, gone, done).value.images
+    with pytest.raises(JobFailedError):
+        settled(*[busy] * 9, *[gone] * 4)
+
+
+def test_what_comes_and_goes_does_not_go_on_for_ever() -> None:
+    with pytest.raises(ProviderUnavailableError):
+        settled(*[reply({}, status=404), reply({}, status=503)] * 3, poll_failures=4)
 
 
 def test_a_job_is_asked_for_until_it_is_over() -> None:
@@ -252,6 +276,15 @@ def test_pictures_that_are_not_told_of_are_failures_and_billed() -> None:
     ]
     assert made.cost.amount == Decimal("1.0")
     assert (made.job, made.model, made.request) == (JOB, "m", ASKED)
+
+
+def test_failures_beside_all_that_was_asked_for_are_none() -> None:
+    lost = exchange().failure(ContentPolicyError, "withheld", index=0, charged="yes")
+    made = exchange().settled(
+        [lost, *[GeneratedImage(url="a")] * 2, lost, lost], price=PRICE, raw={}
+    )
+    assert (len(made.images), made.failures) == (2, (lost,))
+    assert made.cost.amount == Decimal("1.5")
 
 
 @pytest.mark.parametrize(
@@ -333,6 +366,23 @@ def test_the_nearest_listed_size_is_taken_if_the_terms_say_so(
     assert [(notice.kind, notice.field) for notice in draft.finished().notices] == [
         ("adjusted", name)
     ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "taken"), [("16:9", "16:9"), ("32:18", "16:9"), ("50:50", "1:1")]
+)
+def test_a_ratio_that_is_listed_is_taken_however_it_is_written(asked: str, taken: str) -> None:
+    draft = Draft("shop", "m", Terms())
+    assert draft.ratio_among(asked, ["1:1", "16:9"]) == taken
+    assert draft.finished().notices == ()
+
+
+def test_the_nearest_listed_ratio_is_taken_if_the_terms_say_so() -> None:
+    with pytest.raises(UnsupportedFeatureError, match="2:1 is not one of 1:1, 16:9"):
+        Draft("shop", "m", Terms()).ratio_among("2:1", ["1:1", "16:9"])
+    draft = Draft("shop", "m", Terms(fit="nearest"))
+    assert draft.ratio_among("2:1", ["1:1", "16:9"]) == "16:9"
+    assert [notice.field for notice in draft.finished().notices] == ["aspect_ratio"]
 
 
 def test_the_callers_own_fields_are_copied() -> None:

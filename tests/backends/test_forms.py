@@ -17,6 +17,7 @@ from imagegen.flow import Part
         ({"flag": True, "other": False}, [("flag", "true"), ("other", "false")]),
         ({"none": None, "empty": "", "zero": 0, "blank": " "}, [("zero", "0"), ("blank", " ")]),
         ({"scale": 1.5}, [("scale", "1.5")]),
+        ({"": {"model": "m"}, "[]": ["x"]}, [("[model]", "m"), ("[][]", "x")]),
         ({"tags": ["a", "b"], "nothing": []}, [("tags[]", "a"), ("tags[]", "b")]),
         (
             {"svg": {"model": "m", "reasoning": {"effort": "low"}}},

@@ -70,6 +70,24 @@ def test_openai_needs_a_key_and_other_hosts_may_not() -> None:
         client.generate("a fox", model="openai:")
 
 
+@pytest.mark.parametrize(
+    ("host", "needs"),
+    [
+        (HOST.upper().replace("HTTPS", "https"), True),
+        (f"{HOST}:443", True),
+        (f"{HOST}//v1", True),
+        ("https://eu.api.openai.com/v1", True),
+        ("https://openai.com.gateway.example", False),
+        ("https://notopenai.com", False),
+        ("https://[1.2.3.4]", False),
+        ("https://gateway.example/api.openai.com", False),
+    ],
+)
+def test_every_spelling_of_openai_s_own_hosts_needs_a_key(host: str, *, needs: bool) -> None:
+    assert OpenAI(base_url=host).has_key is not needs
+    assert OpenAI(base_url=host, api_key="made-up").has_key
+
+
 def test_the_key_goes_along_only_where_there_is_one() -> None:
     local = "http://127.0.0.1:8080"
     assert call(ImageRequest("x")).account == "openai"

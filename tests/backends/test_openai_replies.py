@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from base64 import b64decode
+from base64 import b64decode, encodebytes
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from attrs import evolve
 from hypothesis import given, strategies as st
 
 from answers import FIXTURES, MANY, any_reply, outcome
@@ -48,6 +49,13 @@ OPTIONS = {
     "output_compression": 90,
 }
 PAINTED = "Add a watercolor effect to this image"
+PRICE = Price(
+    amount=Decimal("0.04"),
+    currency="USD",
+    per="image",
+    as_of=EPOCH.date(),
+    source="our invoice",
+)
 HIGH = {"openai": {"quality": "high"}}
 DRAGON = "a dragon laying over the spine of the Green Mountains of Vermont"
 
@@ -202,14 +210,7 @@ def test_a_picture_is_measured_by_its_own_bytes_and_its_cost_is_unknown(exchange
 
 
 def test_the_callers_own_price_counts_for_what_may_be_billed(exchange: Exchange) -> None:
-    price = Price(
-        amount=Decimal("0.04"),
-        currency="USD",
-        per="image",
-        as_of=EPOCH.date(),
-        source="our invoice",
-    )
-    backend = OpenAI(api_key="made-up", prices={FLARE: price})
+    backend = OpenAI(api_key="made-up", prices={FLARE: PRICE})
     request = ImageRequest(FOX.prompt, n=3)
     generation = asked(backend, request, FLARE, *exchange("openai/fewer-than-asked")[1])
     assert generation.cost.amount == Decimal("0.12")
@@ -231,12 +232,49 @@ def test_an_empty_place_among_all_has_its_index(exchange: Exchange) -> None:
     assert [failure.index for failure in generation.failures] == [1]
 
 
-def test_a_url_lives_an_hour_where_that_is_documented(exchange: Exchange) -> None:
+def test_every_empty_place_among_all_has_its_index() -> None:
+    items = [{}, {"url": "https://pictures.example/1.png"}, None]
+    failures = read({"data": items}, ImageRequest("x", n=3)).failures
+    assert [failure.index for failure in failures] == [0, 2]
+
+
+@pytest.mark.parametrize("junk", [[{}], [None] * 1000])
+def test_junk_beside_all_that_was_asked_for_is_neither_missing_nor_billed(junk: list[Any]) -> None:
+    items = [*junk, {"url": "https://pictures.example/1.png"}, *junk]
+    backend = OpenAI(api_key="made-up", prices={FLARE: PRICE})
+    generation = asked(backend, FOX, FLARE, reply({"data": items}))
+    assert (len(generation.images), generation.failures) == (1, ())
+    assert generation.cost.amount == PRICE.amount
+
+
+@pytest.mark.parametrize("content", ["", "?", "aGVsbG8=", 7, None])
+def test_a_url_counts_beside_bytes_that_are_no_picture(content: Any) -> None:
+    url = "HTTPS://pictures.example/1.png"
+    [image] = read({"data": [{"b64_json": content, "url": url}]}).images
+    assert (image.url, image.data) == (url, None)
+
+
+def test_base64_may_be_in_lines(exchange: Exchange) -> None:
+    content = encodebytes(picture(exchange) * 9).decode()
+    [image] = read({"data": [{"b64_json": content}]}).images
+    assert image.data == picture(exchange) * 9
+
+
+@pytest.mark.parametrize(
+    ("model", "host", "lifetime"),
+    [
+        ("dall-e-3", None, timedelta(hours=1)),
+        ("dall-e-3", "http://127.0.0.1:8080", None),
+        (LOCAL, None, None),
+    ],
+)
+def test_a_url_lives_an_hour_where_that_is_documented(
+    exchange: Exchange, model: str, host: str | None, lifetime: timedelta | None
+) -> None:
     _, (answer,) = exchange("openai/urls")
-    for model, lifetime in (("dall-e-3", timedelta(hours=1)), (LOCAL, None)):
-        [image] = asked(OpenAI(), ImageRequest("x"), model, answer).images
-        assert image.url == "https://pictures.example/1.png?se=2026-11-21T19%3A00%3A00Z"
-        assert image.expires_at == (lifetime and EPOCH + lifetime)
+    [image] = asked(OpenAI(base_url=host), ImageRequest("x"), model, answer).images
+    assert image.url == "https://pictures.example/1.png?se=2026-11-21T19%3A00%3A00Z"
+    assert image.expires_at == (lifetime and EPOCH + lifetime)
 
 
 def test_a_prompt_that_was_rewritten_is_told_without_its_words(exchange: Exchange) -> None:
@@ -245,6 +283,12 @@ def test_a_prompt_that_was_rewritten_is_told_without_its_words(exchange: Exchang
     assert (notice.kind, notice.field) == ("delivered", "prompt")
     assert "dusk" not in notice.message
     assert generation.raw[0]["data"][0]["revised_prompt"].endswith("dusk.")
+
+
+@pytest.mark.parametrize("words", [FOX.prompt, "", None, ["other"]])
+def test_a_prompt_that_was_left_alone_is_not_told(words: Any) -> None:
+    item = {"url": "https://pictures.example/1.png", "revised_prompt": words}
+    assert read({"data": [item]}).notices == ()
 
 
 def test_a_data_url_is_a_picture_too(exchange: Exchange) -> None:
@@ -333,6 +377,21 @@ def test_only_a_blocked_prompt_is_certainly_free(
 ) -> None:
     found = refused(error(code, "image_generation_user_error", **details), status=status)
     assert (type(found), found.charged, found.code) == (ContentPolicyError, charged, code)
+
+
+@pytest.mark.parametrize("broken", ["closed early", ""])
+@pytest.mark.parametrize(
+    ("status", "start", "charged"),
+    [(400, b"{", "unknown"), (400, b"<html>", "no"), (401, b"{", "no"), (429, b"{", "no")],
+)
+def test_half_a_refusal_may_have_been_that_of_a_picture(
+    broken: str, status: int, start: bytes, charged: str
+) -> None:
+    answer = reply(body=start + b'"error": {"code": "moderation_blo', status=status)
+    flow = OpenAI(api_key="made-up").submit(FOX, FLARE, Terms())
+    with pytest.raises(ImageGenError, match="without a readable answer") as caught:
+        play(flow, evolve(answer, broken=broken))
+    assert (caught.value.charged, caught.value.status) == (charged, status)
 
 
 def test_words_code_and_field_are_told() -> None:

@@ -133,6 +133,23 @@ def test_prompts_are_kept_unless_told_otherwise(ledger: Ledger, make: Maker) -> 
     assert found.message == f"blocked {SECRET}".replace("\n", " ")
 
 
+def test_pictures_among_the_options_are_stored_as_digests(
+    path: Path, ledger: Ledger, make: Maker
+) -> None:
+    picture = f"data:image/png;base64,{'iVBORw0KGgo' * 1000}"
+    options = {"mask": {"image_url": picture}, "more": ["a", picture.replace("data", "DATA")]}
+    request = ImageRequest("x", provider_options={"openly": options})
+    entry = make.entry(request=request)
+    ledger.intend(entry).result()
+    found = ledger.entry(entry.id).result()
+    assert found is not None
+    kept = found.request.provider_options["openly"]
+    assert kept["mask"] == {"image_url": digest(picture)}
+    assert kept["more"][0] == "a"
+    assert request.provider_options["openly"]["mask"] == {"image_url": picture}
+    assert b"iVBORw0KGgo" not in stored(path)
+
+
 @pytest.mark.parametrize("prompt", ["", "fox", SECRET])
 def test_a_digest_of_a_digest_is_itself(prompt: str) -> None:
     assert digest(digest(prompt)) == digest(prompt)

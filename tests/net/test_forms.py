@@ -7,6 +7,7 @@ from email.parser import BytesParser
 from email.policy import HTTP
 from typing import cast
 
+import pytest
 from hypothesis import given, strategies as st
 
 from imagegen import net
@@ -39,6 +40,24 @@ def test_a_name_cannot_end_its_line() -> None:
     kind, body = net.multipart([('a"\r\nX-Forged: 1', "x", None, None)])
     (part,) = read(kind, body)
     assert part.keys() == ["Content-Disposition"]
+
+
+@pytest.mark.parametrize("kind", ["a/b\r\nX-Forged: 1", "a/b\n", "ä/b", "a", "", "a/b;\tc"])
+def test_a_media_type_that_no_header_can_carry_is_refused(kind: str) -> None:
+    with pytest.raises(ValueError, match=r"'f' .* media type"):
+        net.multipart([("f", b"x", "f.png", kind)])
+
+
+def test_a_media_type_may_have_parameters() -> None:
+    _, body = net.multipart([("f", b"x", "f.txt", "text/plain; charset=utf-8")])
+    assert b"Content-Type: text/plain; charset=utf-8\r\n" in body
+
+
+def test_what_is_no_form_is_refused() -> None:
+    with pytest.raises(ValueError, match="without a field"):
+        net.multipart([])
+    with pytest.raises(TypeError, match=r"'n' .* neither text nor bytes"):
+        net.multipart([("n", cast("str", 5), None, None)])
 
 
 @given(contents=st.lists(CONTENTS, min_size=1, max_size=4))
