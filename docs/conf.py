@@ -52,6 +52,9 @@ python_use_unqualified_type_names = True
 
 LISTED = re.compile(r"^- \[[^]]+\]\((?P<page>[^):#]+)\.md\)", re.MULTILINE)
 LINK = re.compile(r"\[(?P<words>[^]]+)\]\((?P<target>\.\./[^)\s]*)\)")
+NAMED = re.compile(r"<(?:class '(?:\w+\.)*|(?:built-in )?function )(?P<name>\w+)'?(?: at 0x\w+)?>")
+MADE = re.compile(r"\bNOTHING\b")
+"""What a signature has in place of a default that is made anew each time."""
 EVERY = "\n```{{toctree}}\n:glob:\n:titlesonly:\n\n{}\n```\n"
 LISTS = {"decisions/index": EVERY.format("[0-9]*"), "backends/index": EVERY.format("*")}
 """What pages list that name no other: whatever is in their folder."""
@@ -88,13 +91,13 @@ def as_read(_: Sphinx, page: str, source: list[str]) -> None:
         source[0] += navigation(source[0])
 
 
-def without_addresses(*about: Any) -> tuple[str | None, str | None]:
+def with_names(*about: Any) -> tuple[str | None, str | None]:
     """A signature whose defaults are names, where a repr would be no Python."""
     signature, returned = about[-2:]
-    return signature and signature.replace("<built-in function time>", "time.time"), returned
+    return signature and MADE.sub("...", NAMED.sub(r"\g<name>", signature)), returned
 
 
 def setup(app: Sphinx) -> None:
     """Have each page looked at as it is read, and each signature as it is shown."""
     app.connect("source-read", as_read)
-    app.connect("autodoc-process-signature", without_addresses)
+    app.connect("autodoc-process-signature", with_names)

@@ -79,8 +79,10 @@ def _fenced(lines: Sequence[str]) -> str:
 
 
 def _words(text: str) -> str:
-    """*text* on one line; what looks like an option is code."""
-    return re.sub(r"(?<![`\w-])--[a-z][a-z-]*(?!`)", r"`\g<0>`", " ".join(text.split()))
+    """*text* on one line; what looks like an option is code, unless it is within code."""
+    code, option = r"`[^`]*`", r"(?<![\w-])--[a-z][a-z-]*"
+    line = " ".join(text.split())
+    return re.sub(rf"{code}|{option}", lambda found: f"`{found[0].strip('`')}`", line)
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ class Client(BaseClient):
         ledger: where every purchase is written down before it is made; it stays open when the
             client is closed.
         budget: the most that all calls together may spend: an amount in USD, or an
-            `imagegen.ledger.Budget`. Without a ledger, it counts what this client spends.
+            `imagegen.Budget`. Without a ledger, it counts what this client spends.
         defaults: what is meant where a call names nothing.
         routes: by name; a call may name one in place of a model.
         on_event: is called with each `imagegen.events` value, from the thread that works.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from inspect import signature
 from typing import Any, TypeAlias
@@ -32,10 +32,20 @@ def configured(
         return from_environment()
     if isinstance(given, Mapping):
         return {name: _checked(name, backend) for name, backend in given.items()}
+    if not isinstance(given, Iterable):
+        raise ConfigurationError(
+            f"backends must be several, not one {type(given).__name__}",
+            advice="Give a list, such as [MiniMax()]",
+            field="backends",
+        )
     by_name: dict[str, Backend | ConfigurationError] = {}
     for backend in given:
         if not isinstance(backend, Backend):
-            raise ConfigurationError(f"{type(backend).__name__} is no backend")
+            raise ConfigurationError(
+                f"{type(backend).__name__} is no backend",
+                advice="Give instances, such as [MiniMax()]",
+                field="backends",
+            )
         if backend.name in by_name:
             raise ConfigurationError(f"there are two backends of the name {backend.name!r}")
         by_name[backend.name] = completed(backend)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from importlib import import_module
 from typing import Any
 
+from imagegen.errors import ConfigurationError
 from imagegen.net.messages import Request, Response, joined
 
 
@@ -13,7 +14,7 @@ class Given:
     """Sends through a blocking transport of httpx or httpx2."""
 
     def __init__(self, transport: Any) -> None:
-        self._transport = transport
+        self._transport = _able(transport, "handle_request")
         self._library = _library_of(transport)
 
     def send(self, request: Request) -> Response[Iterator[bytes]]:
@@ -31,7 +32,7 @@ class AsyncGiven:
     """Given's twin."""
 
     def __init__(self, transport: Any) -> None:
-        self._transport = transport
+        self._transport = _able(transport, "handle_async_request")
         self._library = _library_of(transport)
 
     async def send(self, request: Request) -> Response[AsyncIterator[bytes]]:
@@ -43,6 +44,21 @@ class AsyncGiven:
     async def close(self) -> None:
         """Close the transport."""
         await self._transport.aclose()
+
+
+def _able(transport: Any, verb: str) -> Any:
+    """*transport* itself, if it can send; later it would fail as a submission that was sent.
+
+    Raises:
+        ConfigurationError: it is no transport, or one of the other kind.
+    """
+    if not callable(getattr(transport, verb, None)):
+        raise ConfigurationError(
+            f"{type(transport).__name__} is no transport that has {verb}()",
+            advice="Give Client an httpx.BaseTransport, AsyncClient an httpx.AsyncBaseTransport",
+            field="transport",
+        )
+    return transport
 
 
 def _library_of(transport: Any) -> Any:

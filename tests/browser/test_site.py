@@ -62,3 +62,5 @@ def test_the_site_has_the_pages_and_the_interface(pages: list[Path]) -> None:
     assert {"index.html", "guides/money.html", "decisions/0001-sans-io-flows.html"} <= names
     api = (SITE / "reference" / "api" / "imagegen.html").read_text(encoding="utf-8")
     assert 'id="imagegen.Client.generate"' in api
+    shown = api.replace('<span class="pre">', "")
+    assert [odd for odd in ("NOTHING", "&lt;class", "&lt;function") if odd in shown] == []

@@ -45,6 +45,12 @@ def test_what_is_not_to_be_wrapped_is_code(tool: ModuleType) -> None:
     assert "imagegen completion fish >" in block.split("```")[0]
 
 
+def test_an_option_within_code_stays_within_it(tool: ModuleType) -> None:
+    (epilog,) = {line for line in tool.text().splitlines() if "After 7, 8, 10" in line}
+    assert epilog.endswith("see `imagegen jobs --help`.")
+    assert "9 over `--max-cost`;" in epilog
+
+
 def test_the_tool_rewrites_a_page(tool: ModuleType, tmp_path: Path) -> None:
     page = tmp_path / "commands.md"
     page.write_text("old", encoding="utf-8")

@@ -118,6 +118,12 @@ def test_two_backends_of_one_name_are_refused() -> None:
         configured([MiniMax(), WaveSpeed(), MiniMax(api_key="other")])
 
 
+def test_one_backend_that_stands_alone_is_told_how_to_be_given() -> None:
+    with pytest.raises(ConfigurationError, match=r"not one MiniMax\. Give a list") as caught:
+        configured(MiniMax(api_key="key"))  # type: ignore[arg-type]
+    assert caught.value.field == "backends"
+
+
 @pytest.mark.parametrize("given", ["minimax", MiniMax, None, 1])
 def test_what_is_no_backend_is_refused(given: Any) -> None:
     with pytest.raises(ConfigurationError, match=f"{type(given).__name__} is no backend"):
