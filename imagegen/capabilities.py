@@ -39,8 +39,9 @@ SIZES = tuple(
 MOST_REFERENCES = 32
 """More are not tried."""
 
-_ODD_SIDES = (1000, 2000, 600, 4000)
-_STEPS = (1, 2, 4, 8)
+_ODD_SIDES = (*((side, 8) for side in (1000, 2000, 600, 4000)), (576, 64), (1088, 64), (1984, 64))
+"""Sides that are in nobody's list, and how much longer the other is."""
+_STEPS = (1, 2, 4, 8, 16, 32, 64)
 _NEEDED = re.compile(r"needs '([A-Za-z_]{1,60})'")
 _TERMS = Terms(unsupported="adjust")
 _URL = "https://example.com/picture.jpg"
@@ -214,8 +215,9 @@ class _Probe:
         return self.takes(size=size, aspect_ratio=None)
 
     def _free_sizes(self) -> FreeSizes | None:
-        """Find the bounds by halving, from sides that are in nobody's list."""
-        inside = next((s for s in _ODD_SIDES if self._takes_size(Size(s, s + 8))), None)
+        """Find the bounds by halving; None where the sides are not free of each other."""
+        tried = (side for side, more in _ODD_SIDES if self._takes_size(Size(side, side + more)))
+        inside = next(tried, None)
         if inside is None:
             return None
         step = next(step for step in _STEPS if self._takes_size(Size(inside + step, inside)))
@@ -224,11 +226,11 @@ class _Probe:
             return not self._takes_size(Size(times * step, times * step))
 
         below, above = range(inside // step, 0, -1), range(inside // step, LONGEST_SIDE // step + 1)
-        return FreeSizes(
-            shortest=step * below[bisect_left(below, x=True, key=outside) - 1],
-            longest=step * above[bisect_left(above, x=True, key=outside) - 1],
-            step=step,
-        )
+        shortest = step * below[bisect_left(below, x=True, key=outside) - 1]
+        longest = step * above[bisect_left(above, x=True, key=outside) - 1]
+        if not self._takes_size(Size(longest, shortest)):
+            return None
+        return FreeSizes(shortest=shortest, longest=longest, step=step)
 
     def _most_references(self, kind: ReferenceImage) -> int:
         counts = range(1, MOST_REFERENCES + 1)

@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Context, Decimal
 from functools import reduce
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from attrs import evolve, field, frozen
 
@@ -19,7 +19,7 @@ from imagegen.errors import (
     MalformedReplyError,
 )
 from imagegen.media import sniff
-from imagegen.redaction import without_query
+from imagegen.redaction import brief, without_query
 from imagegen.request import ImageRequest
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
 
 Basis = Literal["billed", "list-price", "unknown"]
+_BASES = get_args(Basis)
 EXACT = Context(prec=60)
 """Money is counted with all its digits, whatever the caller's own decimal context."""
 
@@ -118,17 +119,30 @@ class GeneratedImage:
         return notebook.bundle(self, include, exclude)
 
 
+def _known_basis(_: object, __: object, value: object) -> None:
+    if value not in _BASES:
+        allowed = ", ".join(f'"{basis}"' for basis in _BASES)
+        words = f"a cost's basis must be one of {allowed}, not {brief(value)}"
+        raise ConfigurationError(words, field="basis")
+
+
 @frozen(kw_only=True)
 class Cost:
     """Money: `amount` in `currency` (ISO 4217), None where unknown, and what that rests on.
 
+    `basis` is ``"billed"`` (the provider told what it takes), ``"list-price"`` (counted by a price
+    that was read earlier) or ``"unknown"``.
+
     `source` says where the price comes from and of which day it is; None where that is not known,
     or where a sum has several. It does not count when costs are compared.
+
+    Raises:
+        ConfigurationError: the basis is none of these.
     """
 
     amount: Decimal | None = None
     currency: str | None = None
-    basis: Basis = "unknown"
+    basis: Basis = field(default="unknown", validator=_known_basis)
     source: str | None = field(default=None, eq=False, repr=False)
 
     def __add__(self, other: Cost) -> Cost:

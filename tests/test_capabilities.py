@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 
 from imagegen import ImageGenError, ImageRequest, MiniMax, ReferenceImage, Size, WaveSpeed
-from imagegen.backends.base import Backend, Terms
+from imagegen.backends.base import Backend, Draft, Terms, Translation
 from imagegen.backends.wavespeed.catalogue import image_models, listed
 from imagegen.capabilities import RATIOS, SIZES, FreeSizes, capabilities
 from imagegen.pricing import Price
@@ -46,6 +46,38 @@ def test_image_01_is_the_same_at_both_providers_but_for_its_references() -> None
         assert found.price.amount == Decimal("0.0035")
     assert (ours.character, ours.source) == (True, False)
     assert (theirs.character, theirs.source) == (True, True)
+
+
+class Stepped(MiniMax):
+    """A model of free sides in coarse steps."""
+
+    name = "stepped"
+
+    def translate(self, request: ImageRequest, model: str, terms: Terms) -> Translation:
+        draft = Draft(self.name, model, terms)
+        draft.size_on_grid(request, 256, 1536, 64)
+        return draft.finished()
+
+
+def test_free_sides_in_coarse_steps_are_found() -> None:
+    found = capabilities(Stepped(), "m")
+    assert found.free_sizes == FreeSizes(shortest=256, longest=1536, step=64)
+    assert str(found.free_sizes) == "256–1536 by 64"
+    assert found.sizes == ()
+    assert "16:9" in found.ratios
+
+
+def test_sides_that_are_not_free_of_each_other_are_not_called_so() -> None:
+    class Slim(Stepped):
+        def translate(self, request: ImageRequest, model: str, terms: Terms) -> Translation:
+            size = request.size
+            if size and max(size.width, size.height) > 3 * min(size.width, size.height):
+                raise Draft(self.name, model, terms).refusal("size", "too slim", "Take another")
+            return super().translate(request, model, terms)
+
+    found = capabilities(Slim(), "m")
+    assert found.free_sizes is None
+    assert Size(1024, 1024) in found.sizes
 
 
 def test_image_01_live_has_the_sizes_of_its_ratios() -> None:

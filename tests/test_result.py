@@ -17,7 +17,7 @@ from attrs.exceptions import FrozenInstanceError
 from hypothesis import given, settings, strategies as st
 from PIL import Image
 
-from imagegen.errors import Charged, InvalidRequestError
+from imagegen.errors import Charged, ConfigurationError, InvalidRequestError
 from imagegen.request import ImageRequest, ReferenceImage, Size
 from imagegen.result import (
     Attempt,
@@ -510,3 +510,10 @@ def test_a_field_of_a_later_version_is_ignored(path: tuple[str, ...]) -> None:
 def test_text_that_is_no_result_is_refused(cls: type[Job | Generation], text: str) -> None:
     with pytest.raises(InvalidRequestError, match=f"this is no {cls.__name__} in JSON: "):
         cls.from_json(text)
+
+
+@pytest.mark.parametrize("basis", ["x", None, "Billed"])
+def test_a_cost_rests_on_one_of_three_things(basis: Any) -> None:
+    with pytest.raises(ConfigurationError, match='"billed", "list-price", "unknown"') as caught:
+        Cost(amount=Decimal(1), currency="USD", basis=basis)
+    assert caught.value.field == "basis"

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 
 from imagegen.backends.base import Backend
+from imagegen.backends.options import lacking
 from imagegen.distribution import DISTRIBUTION
 from imagegen.errors import ConfigurationError
 from imagegen.redaction import brief
@@ -58,11 +59,13 @@ def _loaded(point: EntryPoint) -> type[Backend]:
     if not isinstance(found, type) or not issubclass(found, Backend):
         words = f"{who} is {brief(found)}, which is no subclass of imagegen's Backend"
         raise ConfigurationError(words, advice=_reporting(point))
-    if found.__abstractmethods__:
-        words = f"{who} is not finished: it lacks {', '.join(sorted(found.__abstractmethods__))}"
+    lacks = ", ".join(filter(None, (*sorted(found.__abstractmethods__), lacking(found))))
+    if lacks:
+        words = f"{who} is not finished: it lacks {lacks}"
         raise ConfigurationError(words, advice=_reporting(point))
-    if getattr(found, "name", None) != point.name:
-        words = f"{who} has the name {brief(getattr(found, 'name', None))}; both must be the same"
+    if found.name != point.name:
+        who = f"the entry point {point.name!r} of {_distribution(point)}"
+        words = f"{who} gives a backend named {brief(found.name)}: name the entry point so"
         raise ConfigurationError(words, advice=_reporting(point))
     return found
 

@@ -15,16 +15,17 @@ from typing import Any, ClassVar, Literal, get_args
 from attrs import field, frozen
 
 from imagegen.backends.carrying import carry, may_be_billed
-from imagegen.backends.geometry import (
-    nearest_listed,
-    nearest_of_shape,
-    nearest_ratio,
-    shape,
-    shape_of,
+from imagegen.backends.geometry import Grid, Listed, few, nearest_ratio, shape, shape_of
+from imagegen.backends.options import (
+    known_limits,
+    lacking,
+    only_prices,
+    optional_host,
+    optional_secret,
 )
-from imagegen.backends.options import known_limits, only_prices, optional_host, optional_secret
 from imagegen.backends.standing import Standing
 from imagegen.errors import (
+    ConfigurationError,
     DeadlineExceededError,
     ImageGenError,
     InvalidRequestError,
@@ -111,9 +112,13 @@ class Backend(ABC):
     limits: Limits | str | None = field(default=None, validator=known_limits)
     prices: Mapping[str, Price] = field(factory=dict[str, Price], validator=only_prices)
 
+    def __attrs_post_init__(self) -> None:
+        if names := lacking(type(self)):
+            raise ConfigurationError(f"{type(self).__name__} lacks {names}")
+
     @property
     def host(self) -> str:
-        """Scheme, host, port and path prefix of the API, without a trailing slash."""
+        """Scheme, host and port, and any path that goes before `prefix`; no slash at the end."""
         return (self.base_url or self.default_host).removesuffix(self.prefix)
 
     @property
@@ -266,17 +271,29 @@ class Draft:
 
         Where none is just that, the nearest is `unfit`. Of one ratio, the first listed is taken.
         """
+        return self._size_of(request, Listed(sizes))
+
+    def size_on_grid(
+        self, request: ImageRequest, shortest: int, longest: int, step: int
+    ) -> Size | None:
+        """The size that *request* asks for, by pixels or by a ratio; None if by neither.
+
+        Sides are free from *shortest* to *longest* pixels, divisible by *step*. Of the sizes of
+        exactly that ratio, that nearest to a megapixel is taken. What there is not is `unfit`.
+        """
+        return self._size_of(request, Grid(shortest, longest, step))
+
+    def _size_of(self, request: ImageRequest, made: Listed | Grid) -> Size | None:
         if request.size is not None:
-            name, asked, nearest = "size", str(request.size), nearest_listed(request.size, sizes)
-            fits = nearest == request.size
-        elif request.aspect_ratio is not None:
-            name, asked = "aspect_ratio", request.aspect_ratio
-            nearest = nearest_of_shape(shape(asked), sizes)
-            fits = shape_of(nearest) == shape(asked)
+            nearest = made.nearest(request.size)
+            if nearest != request.size:
+                self.unfit("size", f"{request.size} is not {made}", nearest)
+        elif (ratio := request.aspect_ratio) is not None:
+            nearest = made.of_ratio(ratio)
+            if shape_of(nearest) != shape(ratio):
+                self.unfit("aspect_ratio", f"{ratio} is not the shape of {made}", nearest)
         else:
             return None
-        if not fits:
-            self.unfit(name, f"{asked} is not one of {', '.join(map(str, sizes))}", nearest)
         return nearest
 
     def ratio_among(self, ratio: str, ratios: Iterable[str]) -> str:
@@ -287,7 +304,7 @@ class Draft:
         nearest = nearest_ratio(shape(ratio), allowed)
         if shape(nearest) == shape(ratio):
             return nearest
-        self.unfit("aspect_ratio", f"{ratio} is not one of {', '.join(allowed)}", nearest)
+        self.unfit("aspect_ratio", f"{ratio} is not one of {few(allowed)}", nearest)
         return nearest
 
     def refusal(self, name: str, why: str, advice: str) -> UnsupportedFeatureError:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from imagegen.backends.base import Backend, Draft, Terms, Translation, attached, submit_once
 from imagegen.backends.pictures import Exchange, inline_image, is_url
 from imagegen.backends.polling import Placed, Polling
-from imagegen.backends.reading import member, number, segment, text
-from imagegen.backends.refusals import Said, accepted, answered, refused, told
+from imagegen.backends.reading import member, moment, money, number, segment, text
+from imagegen.backends.refusals import Said, accepted, answered, refused, told, without_words
 from imagegen.backends.standing import Balance, Quota, Standing
 from imagegen.codec import decode, structure
 from imagegen.flow import Call, Flow, Part, Pause, Reply
@@ -38,6 +38,8 @@ __all__ = [
     "inline_image",
     "is_url",
     "member",
+    "moment",
+    "money",
     "number",
     "refused",
     "segment",
@@ -45,4 +47,5 @@ __all__ = [
     "submit_once",
     "text",
     "told",
+    "without_words",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from math import ceil, floor, log, sqrt
 
@@ -12,6 +12,15 @@ from imagegen.request import LONGEST_SIDE, Size
 
 PIXELS = 1024 * 1024
 """The area that a ratio is given where the model leaves the choice."""
+NAMED = 10
+"""More of a list are counted in a message, not named."""
+
+
+def few(values: Sequence[object]) -> str:
+    """Name the first of *values*, and say how many more there are."""
+    more = len(values) - NAMED
+    named = ", ".join(map(str, values[:NAMED]))
+    return f"{named}, … and {more:,} more" if more > 0 else named
 
 
 def shape(ratio: str) -> Fraction:
@@ -79,6 +88,59 @@ def sizes_of_ratio(ratio: str, step: int) -> list[Size]:
 def about_a_megapixel(sizes: Iterable[Size]) -> Size:
     """The one of *sizes* whose area is closest to `PIXELS`."""
     return min(sizes, key=lambda size: abs(size.width * size.height - PIXELS))
+
+
+@frozen
+class Listed:
+    """The sizes of a model that has a list of them."""
+
+    sizes: Sequence[Size]
+
+    def __str__(self) -> str:
+        return f"one of {few(self.sizes)}"
+
+    def nearest(self, wanted: Size) -> Size:
+        """The one that is closest to *wanted*."""
+        return nearest_listed(wanted, self.sizes)
+
+    def of_ratio(self, ratio: str) -> Size:
+        """The first of those whose shape is closest to *ratio*."""
+        return nearest_of_shape(shape(ratio), self.sizes)
+
+
+@frozen
+class Grid:
+    """The sizes of a model whose sides are free from `shortest` to `longest`, in steps.
+
+    Attributes:
+        shortest: pixels of a side, at least.
+        longest: pixels of a side, at most.
+        step: what both sides are divisible by.
+    """
+
+    shortest: int
+    longest: int
+    step: int
+
+    def __str__(self) -> str:
+        by = f", divisible by {self.step}" if self.step > 1 else ""
+        return f"a size of {self.shortest}–{self.longest} pixels a side{by}"
+
+    def nearest(self, wanted: Size) -> Size:
+        """*wanted*, scaled as little as needed, and clamped if it must, on the nearest step."""
+        low = ceil(Fraction(self.shortest, self.step)) * self.step
+        high = self.longest // self.step * self.step
+        near = nearest_within(wanted, low, high)
+        return Size(*(self.step * round(side / self.step) for side in (near.width, near.height)))
+
+    def of_ratio(self, ratio: str) -> Size:
+        """Of its sizes of exactly *ratio* that nearest to a megapixel; else the nearest to both."""
+        exact = [s for s in sizes_of_ratio(ratio, self.step) if self.nearest(s) == s]
+        if exact:
+            return about_a_megapixel(exact)
+        across = sqrt(PIXELS * shape(ratio))
+        sides = (min(max(round(side), 1), LONGEST_SIDE) for side in (across, PIXELS / across))
+        return self.nearest(Size(*sides))
 
 
 @frozen(kw_only=True)

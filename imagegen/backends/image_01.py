@@ -9,6 +9,7 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from imagegen.backends.base import Draft
+from imagegen.backends.geometry import Grid
 from imagegen.request import Size
 
 RATIOS = MappingProxyType(
@@ -26,16 +27,13 @@ RATIOS = MappingProxyType(
 """Aspect ratio to pixels, both providers."""
 
 SHORTEST, LONGEST, STEP = 512, 2048, 8
+SIZES = Grid(SHORTEST, LONGEST, STEP)
 IMAGES_PER_CALL = 9
 
 
 def fitting_size(draft: Draft, size: Size) -> Size:
     """Return *size* if the model makes it, else the nearest it makes, if the terms allow."""
-    nearest = Size(_fitting_side(size.width), _fitting_side(size.height))
+    nearest = SIZES.nearest(size)
     if nearest != size:
-        draft.unfit("size", f"{size} is not 512–2048 pixels a side, divisible by 8", nearest)
+        draft.unfit("size", f"{size} is not {SIZES}", nearest)
     return nearest
-
-
-def _fitting_side(side: int) -> int:
-    return min(max(STEP * round(side / STEP), SHORTEST), LONGEST)

@@ -23,6 +23,14 @@ class Named(Protocol):
         """Short name, by which presets are found."""
 
 
+_DESCRIBING = ["name", "key_variable", "host_variable", "default_host", "prefix", "default_model"]
+
+
+def lacking(kind: type) -> str:
+    """The names without a default that the class of a backend leaves out; empty for none."""
+    return ", ".join(f"`{name}`" for name in _DESCRIBING if not hasattr(kind, name))
+
+
 def optional_secret(value: str | Secret | None) -> Secret | None:
     """Convert a key given as text; an empty one counts as not given.
 

@@ -31,6 +31,7 @@ from imagegen.result import (
 )
 
 SHOWN_TEXT = 2000
+NO_PICTURE = "no picture came"
 _GRAVEST_FIRST: tuple[Charged, ...] = ("unknown", "yes", "no")
 
 
@@ -102,11 +103,13 @@ class Exchange:
         *,
         price: Price | None,
         raw: Any,
+        billed: Cost | None = None,
     ) -> Generation:
         """Join what came of each picture, in order; any that is not told of is a failure too.
 
-        Failures beside as many pictures as were asked for are none. The cost is the list price of
-        all but the failures that are charged "no".
+        Failures beside as many pictures as were asked for are none. The cost is *billed*, what the
+        provider says that it takes; where it does not say, the list price of all but the failures
+        that are charged "no".
 
         Raises:
             ImageGenError: no picture came.
@@ -118,25 +121,26 @@ class Exchange:
             for index in range(len(items), self.request.n)
         )
         if not images:
-            raise self._nothing(failures)
+            raise self._nothing(failures, billed)
         failures = self.missing(failures, len(images))
-        billed = len(images) + sum(failure.charged != "no" for failure in failures)
-        return self.generation(images, failures, price=price, billed=billed, raw=raw)
+        count = len(images) + sum(failure.charged != "no" for failure in failures)
+        return self.generation(images, failures, price=price, billed=count, raw=raw, cost=billed)
 
     def missing(self, failures: Sequence[ImageFailure], came: int) -> list[ImageFailure]:
         """Those of *failures* that make up, with the pictures that *came*, what was asked for."""
         return list(failures[: max(self.request.n - came, 0)])
 
-    def _nothing(self, failures: Sequence[ImageFailure]) -> ImageGenError:
+    def _nothing(self, failures: Sequence[ImageFailure], billed: Cost | None) -> ImageGenError:
         """The error that ends it for good, unless nobody knows whether it was accepted."""
         gravest = min(failures, key=lambda failure: _GRAVEST_FIRST.index(failure.charged))
-        charged = gravest.charged
+        charged: Charged = "yes" if billed is not None and billed.amount else gravest.charged
         kind: type[ImageGenError] = MalformedReplyError if charged == "yes" else JobFailedError
         if charged == "unknown" and self.job is None:
             kind = SubmissionUnknownError
         if any(failure.error == ContentPolicyError.__name__ for failure in failures):
             kind = ContentPolicyError
-        return self.error(kind, f"no picture came: {gravest.message}", charged=charged)
+        told = gravest.message.removeprefix(NO_PICTURE).lstrip(": ")
+        return self.error(kind, f"{NO_PICTURE}: {told}" if told else NO_PICTURE, charged=charged)
 
     def generation(
         self,
@@ -146,9 +150,11 @@ class Exchange:
         price: Price | None,
         billed: int,
         raw: Any,
+        cost: Cost | None = None,
     ) -> Generation:
-        """Join what came; the cost is the list price of *billed* pictures."""
-        cost = price.cost(billed) if price else Cost()
+        """Join what came; the cost is *cost*, without it the list price of *billed* pictures."""
+        if cost is None:
+            cost = price.cost(billed) if price else Cost()
         attempt = Attempt(
             provider=self.provider,
             model=self.model,

@@ -12,7 +12,7 @@ from imagegen import codec
 from imagegen.backends.base import Backend, Translation, attached, submit_once
 from imagegen.backends.pacing import LONGEST, Asking, Bounds, Growing, Pace, Paces
 from imagegen.backends.reading import fits_a_path
-from imagegen.backends.refusals import Said, accepted, refused, told
+from imagegen.backends.refusals import Said, accepted, refused, told, waited
 from imagegen.errors import (
     BackendError,
     ConfigurationError,
@@ -117,20 +117,30 @@ class Alone(Generic[S]):
 
 
 def _read(reply: Reply, cls: type[S], said: Callable[[Any], Said]) -> tuple[S, Any]:
-    words = ""
+    refusal, is_success = Said(), 200 <= reply.status < 300
     try:
         raw = codec.decode(reply.body, pictures=reply.pictures)
-        if 200 <= reply.status < 300:
-            return codec.structure(raw, cls), raw
-        words = said(raw).words
+        if is_success:
+            return _structured(raw, cls, said, reply), raw
+        refusal = said(raw)
     except MalformedReplyError as error:
-        if 200 <= reply.status < 300:
+        if is_success:
             error.status = reply.status
             raise
-    words = words or f"HTTP {reply.status} without a reason"
+    words = refusal.words or f"HTTP {reply.status} without a reason"
+    context: dict[str, Any] = {"code": refusal.code, "retry_after": refusal.retry_after}
     if reply.status == 404:
-        raise told(JobFailedError, f"the job is not known (any more): {words}", reply)
-    raise refused(reply.status, words, reply)
+        words = f"the job is not known (any more): {words}"
+        raise told(JobFailedError, words, reply, **context)
+    raise refused(reply.status, words, reply, **context)
+
+
+def _structured(raw: Any, cls: type[S], said: Callable[[Any], Said], reply: Reply) -> S:
+    try:
+        return codec.structure(raw, cls)
+    except MalformedReplyError as error:
+        error.retry_after = waited(reply, said(raw).retry_after)
+        raise
 
 
 @define

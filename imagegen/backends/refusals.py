@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any, TypeVar
 
 from attrs import field, frozen
@@ -22,7 +21,7 @@ from imagegen.errors import (
     RateLimitError,
     SubmissionUnknownError,
 )
-from imagegen.flow import Reply
+from imagegen.flow import LONGEST_RETRY_AFTER, Reply
 from imagegen.redaction import shown
 
 T = TypeVar("T")
@@ -56,11 +55,14 @@ class Said:
         words: its own explanation; empty where it gives none.
         kind: the error that its own code stands for, if by its documentation nothing was accepted
             then; None: the HTTP status decides.
+        retry_after: seconds to wait that its answer asks for, where that says so besides the
+            header; the longer of the two counts.
         code: its own code, a number or a word; what is neither counts as none.
     """
 
     words: str = ""
     kind: type[ImageGenError] | None = None
+    retry_after: float | None = None
     code: int | str | None = field(default=None, converter=_told_code)
 
 
@@ -75,12 +77,30 @@ def refused(status: int, words: str, reply: Reply, **context: Any) -> ImageGenEr
     return told(kind, words, reply, status=status, **context)
 
 
-def told(kind: type[ImageGenError], words: str, reply: Reply, **context: Any) -> ImageGenError:
-    """An error of *kind* in the provider's own *words*, with what the reply's headers add."""
+def told(
+    kind: type[ImageGenError],
+    words: str,
+    reply: Reply,
+    *,
+    retry_after: float | None = None,
+    **context: Any,
+) -> ImageGenError:
+    """An error of *kind* in the provider's own *words*, with what the reply's headers add.
+
+    Of *retry_after*, seconds that the body asks for, and the header the longer counts.
+    """
     if issubclass(kind, BackendError):
-        context["retry_after"] = reply.retry_after
+        context["retry_after"] = waited(reply, retry_after)
     context.setdefault("status", reply.status)
     return kind(words, **context)
+
+
+def waited(reply: Reply, seconds: float | None) -> float | None:
+    """The longer of the waits that the header of *reply* and its body, in *seconds*, ask for."""
+    header = reply.retry_after
+    if seconds is None or not seconds >= 0:
+        return header
+    return min(max(seconds, header or 0.0), LONGEST_RETRY_AFTER)
 
 
 def accepted(
@@ -98,13 +118,17 @@ def accepted(
         raw = codec.decode(reply.body, pictures=reply.pictures)
     except MalformedReplyError as error:
         raise without_words(reply, **context) from error
+    fault = ""
     if 200 <= reply.status < 300:
-        with suppress(MalformedReplyError):
+        try:
             return codec.structure(raw, cls), raw
+        except MalformedReplyError as error:
+            fault = error.message
     refusal = said(raw)
+    context |= {"code": refusal.code, "retry_after": refusal.retry_after}
     if refusal.kind is None and not refusal.words:
-        raise without_words(reply, **context)
-    words, context["code"] = refusal.words or "no reason given", refusal.code
+        raise without_words(reply, fault, **context)
+    words = refusal.words or "no reason given"
     if refusal.kind is None and is_refusal(reply.status):
         raise refused(reply.status, words, reply, **context)
     raise told(refusal.kind or SubmissionUnknownError, words, reply, **context)
@@ -127,16 +151,19 @@ def answered(reply: Reply, cls: type[T], provider: str | None = None) -> T:
         raise
 
 
-def without_words(reply: Reply, **context: Any) -> ImageGenError:
+def without_words(reply: Reply, fault: str = "", **context: Any) -> ImageGenError:
     """The error for a submission's reply that is not the provider's own: a proxy's, or garbage.
 
     A 4xx of known meaning is a refusal all the same. Anything else may come from between us and
-    a provider that accepted the submission, so its outcome is unknown.
+    a provider that accepted the submission, so its outcome is unknown. *fault* says what its JSON
+    lacks, if it is any.
     """
     said = shown(reply.body[:2000].decode("utf-8", "replace"), 120)
     words = f"HTTP {reply.status} without a readable answer: {said or 'empty'}"
+    if fault:
+        words = f"{words} ({fault})"
     if reply.broken:
         words = f"the answer breaks off ({reply.broken}): {words}"
     if is_refusal(reply.status):
         return refused(reply.status, words, reply, **context)
-    return SubmissionUnknownError(words, status=reply.status, **context)
+    return told(SubmissionUnknownError, words, reply, **context)

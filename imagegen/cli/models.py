@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
@@ -17,6 +17,7 @@ from imagegen.cli.prices import priced
 from imagegen.cli.report import Speaker, dumps, echo
 from imagegen.cli.setup import Setup
 from imagegen.config.environment import Backends
+from imagegen.errors import ConfigurationError
 from imagegen.redaction import printable
 
 _HEADS = ("model", "sizes", "ratios", "n", "seed", "references", "price", "")
@@ -46,8 +47,7 @@ def run(
     say = Speaker(as_json=as_json)
     with say.explaining():
         configured = Setup(**given).settings.backends
-        names = [provider] if provider else backends.names()
-        several = [_backend(name, configured) for name in names]
+        several = [_backend(provider, configured)] if provider else list(_sound(configured))
         known = [(backend, model) for backend in several for model in backend.models()]
         wanted = [
             (backend, model)
@@ -61,6 +61,15 @@ def run(
     if found:
         echo(columns(_HEADS, [_row(each) for each in found]))
     _advise(search, len(known) - len(found), found)
+
+
+def _sound(configured: Backends) -> Iterator[Backend]:
+    """Every installed backend; of one that cannot be loaded, say so, and go on."""
+    for name in backends.names():
+        try:
+            yield _backend(name, configured)
+        except ConfigurationError as error:
+            click.echo(f"imagegen: {printable(error.message)}", err=True)
 
 
 def _backend(name: str, configured: Backends) -> Backend:

@@ -84,9 +84,10 @@ def _known_models(context: click.Context, _: click.Parameter, typed: str) -> lis
     from imagegen.config import load  # noqa: PLC0415 - same
     from imagegen.errors import ConfigurationError  # noqa: PLC0415 - same
 
-    several = [
-        f"{name}:{model}" for name in backends.names() for model in backends.load(name)().models()
-    ]
+    several = list[str]()
+    for name in backends.names():
+        with suppress(ConfigurationError):
+            several += [f"{name}:{model}" for model in backends.load(name)().models()]
     with suppress(ConfigurationError):
         given = context.params
         several += load(given.get("config"), profile=given.get("profile")).routes

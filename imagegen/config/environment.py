@@ -99,8 +99,12 @@ def made(
         given: dict[str, Any] = {"limits": environ.get(limits_variable(name)) or None, **options}
         return completed(backends.load(name)(**given), environ)
     except ConfigurationError as error:
-        error.provider = name
-        return error.with_traceback(None)  # its frames' locals hold the environment
+        failure = error
+    except Exception as error:  # noqa: BLE001 - other people's backends can raise anything
+        words = f"it fails when it is made: {type(error).__name__}"
+        failure = ConfigurationError(words, advice="Tell those who make it")
+    failure.provider = name
+    return failure.with_traceback(None)  # its frames' locals hold the environment
 
 
 def completed(backend: Backend, environ: Mapping[str, str] = os.environ) -> Backend:

@@ -28,6 +28,7 @@ from imagegen.backends.contract import (
 from imagegen.errors import (
     AuthenticationError,
     BackendError,
+    ConfigurationError,
     ContentPolicyError,
     DeadlineExceededError,
     ImageGenError,
@@ -44,7 +45,7 @@ from imagegen.errors import (
 from imagegen.flow import Reply
 from imagegen.pricing import Price
 from imagegen.request import ImageRequest, ReferenceImage, Size
-from imagegen.result import GeneratedImage, Generation, ImageFailure, Job
+from imagegen.result import Cost, GeneratedImage, Generation, ImageFailure, Job
 from imagegen.testing import play, reply
 
 ASKED = ImageRequest("a red fox", n=3)
@@ -96,7 +97,7 @@ class Shop(Polling):
 
     def said(self, answer: Any) -> Said:
         kind = InsufficientBalanceError if member(answer, "code") == 7 else None
-        return Said(text(answer, "why"), kind, member(answer, "code"))
+        return Said(text(answer, "why"), kind, number(answer, "wait"), member(answer, "code"))
 
 
 def submitted(answer: Reply | BaseException) -> Job:
@@ -184,6 +185,45 @@ def test_a_wait_that_a_refusal_asks_for_is_kept() -> None:
     with pytest.raises(RateLimitError) as caught:
         submitted(reply({}, status=429, headers={"Retry-After": "9"}))
     assert caught.value.retry_after == 9.0
+
+
+@pytest.mark.parametrize(
+    ("header", "body", "wait"),
+    [
+        ("9", 30, 30.0),
+        ("90", 30, 90.0),
+        (None, 2.5, 2.5),
+        (None, 10**9, 86_400.0),
+        ("9", "soon", 9.0),
+        (None, -1, None),
+    ],
+)
+def test_of_two_waits_that_an_answer_asks_for_the_longer_counts(
+    header: str | None, body: Any, wait: float | None
+) -> None:
+    answer = reply(
+        {"why": "busy", "wait": body},
+        status=429,
+        headers={"Retry-After": header} if header else {},
+    )
+    with pytest.raises(RateLimitError) as placing:
+        submitted(answer)
+    with pytest.raises(RateLimitError) as polling:
+        settled(answer, poll_failures=0)
+    assert placing.value.retry_after == polling.value.retry_after == wait
+
+
+def test_a_wait_inside_a_success_that_is_none_is_kept() -> None:
+    slow = reply({"why": "busy", "wait": 40})
+    assert settled(slow, reply({"state": "done", "made": ["a"]})).pauses[1] >= 40.0
+    with pytest.raises(SubmissionUnknownError) as caught:
+        submitted(slow)
+    assert caught.value.retry_after == 40.0
+
+
+def test_an_acceptance_that_lacks_its_id_is_told_what_it_lacks() -> None:
+    with pytest.raises(SubmissionUnknownError, match=r"without a readable answer.*\$\.id"):
+        submitted(reply({"order": {"key": "x"}}))
 
 
 def test_a_backend_without_words_of_its_own_goes_by_the_status() -> None:
@@ -310,6 +350,62 @@ def test_no_picture_is_an_error_that_says_what_is_charged(
     with pytest.raises(kind, match="no picture came") as caught:
         exchange(job).settled(items, price=PRICE, raw={})
     assert (type(caught.value), caught.value.charged, caught.value.job) == (kind, charged, job)
+
+
+@pytest.mark.parametrize("price", [PRICE, None])
+def test_what_the_provider_says_that_it_took_is_the_cost(price: Price | None) -> None:
+    spent = Cost(amount=Decimal("0.7"), currency="USD", basis="billed")
+    made = exchange().settled([GeneratedImage(url="a")], price=price, raw={}, billed=spent)
+    assert (made.cost, [attempt.cost for attempt in made.attempts]) == (spent, [spent])
+
+
+def test_what_was_taken_for_no_picture_was_charged() -> None:
+    items = [exchange().failure(ContentPolicyError, "withheld", charged="no")] * 3
+    for amount, charged in (("0.7", "yes"), ("0", "no")):
+        spent = Cost(amount=Decimal(amount), currency="USD", basis="billed")
+        with pytest.raises(ContentPolicyError) as caught:
+            exchange().settled(items, price=PRICE, raw={}, billed=spent)
+        assert caught.value.charged == charged
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("no picture came", "no picture came"),
+        ("no picture came: it broke", "no picture came: it broke"),
+        ("it broke", "no picture came: it broke"),
+    ],
+)
+def test_that_no_picture_came_is_said_once(words: str, told: str) -> None:
+    lost = [exchange().failure(JobFailedError, words)] * 3
+    with pytest.raises(JobFailedError) as caught:
+        exchange().settled(lost, price=None, raw={})
+    assert caught.value.message == told
+
+
+# The class
+
+
+class Nameless(Polling):
+    """Every method, and of the names only one."""
+
+    name = "nameless"
+    images_per_call, list_price = Shop.images_per_call, Shop.list_price
+    translate, submit, settle = Shop.translate, Shop.submit, Shop.settle
+
+
+def test_a_class_that_lacks_names_says_so_where_it_is_made() -> None:
+    lacks = "`key_variable`, `host_variable`, `default_host`, `prefix`, `default_model`"
+    with pytest.raises(ConfigurationError, match=f"^Nameless lacks {lacks}$"):
+        Nameless(api_key="k")
+
+
+def test_a_class_in_between_may_leave_names_to_those_that_derive_from_it() -> None:
+    class Named(Nameless):
+        key_variable, host_variable = "SHOP_KEY", "SHOP_HOST"
+        default_host, prefix, default_model = "https://shop.example", "", "m"
+
+    assert Named(api_key="k").host == "https://shop.example"
 
 
 # Translating

@@ -5,12 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import click
 import pytest
 
-from imagegen import backends
+from imagegen import Client, backends
+from imagegen.backends.base import Backend
 from imagegen.backends.minimax import MiniMax
 from imagegen.backends.wavespeed import WaveSpeed
+from imagegen.cli import models
+from imagegen.cli.options import models_option
+from imagegen.config.environment import from_environment
 from imagegen.errors import ConfigurationError
 
 SOUND = "from imagegen.backends.minimax import MiniMax\nclass Acme(MiniMax):\n    name = 'acme'\n"
@@ -145,16 +151,68 @@ def test_a_clash_with_a_built_in_backend_names_who_is_to_go(installed: Installed
     assert error.advice == "Uninstall acme-imagegen"
 
 
-@pytest.mark.parametrize(
-    ("line", "named"), [("pass", "minimax"), ("name = 'zebra'", "zebra"), ("name = None", None)]
-)
+def test_a_backend_that_lacks_names_is_refused_with_them(installed: Installed) -> None:
+    code = """
+from imagegen.backends.base import Backend
+class Acme(Backend):
+    name, prefix, default_model = "acme", "", "m"
+    def images_per_call(self, model, request): ...
+    def list_price(self, model, request): ...
+    def translate(self, request, model, terms): ...
+    def submit(self, request, model, terms): ...
+    def settle(self, job, age=0.0): ...
+"""
+    installed(code)
+    assert "it lacks `key_variable`, `host_variable`, `default_host`" in wrong().message
+
+
+def test_an_entry_point_of_another_name_is_refused_with_both(installed: Installed) -> None:
+    installed(SOUND, name="acne")
+    words = "the entry point 'acne' of acme-imagegen gives a backend named 'acme'"
+    assert wrong("acne").message == f"{words}: name the entry point so"
+
+
+BROKEN = f"{SOUND}    def __attrs_post_init__(self): raise KeyError('PATH')\n"
+
+
+@pytest.mark.parametrize(("code", "name"), [(SOUND, "acne"), (BROKEN, "acme")])
+def test_a_backend_that_is_wrong_breaks_no_other(
+    installed: Installed, code: str, name: str
+) -> None:
+    installed(code, name=name)
+    found = from_environment({"ACME_API_KEY": "secret"})
+    error = found.pop(name)
+    assert isinstance(error, ConfigurationError)
+    assert error.provider == name
+    assert all(isinstance(backend, Backend) for backend in found.values())
+    with Client() as client:
+        assert client.plan("a fox", models=["minimax:"])
+
+
+def test_the_models_of_the_others_are_listed(
+    installed: Installed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    installed(SOUND, name="acne")
+    models.run(search="", provider=None, everything=False, as_json=False, config=None, profile=None)
+    told = capsys.readouterr()
+    assert "minimax:image-01" in told.out
+    assert "the entry point 'acne'" in told.err
+
+
+def test_completion_offers_the_models_of_the_others(installed: Installed) -> None:
+    installed(SOUND, name="acne")
+    command: Any = models_option("Which.")(click.Command("any"))
+    (option,) = command.params
+    offered = option.shell_complete(click.Context(command), "minimax:")
+    assert [item.value for item in offered] == ["minimax:image-01", "minimax:image-01-live"]
+
+
+@pytest.mark.parametrize(("line", "named"), [("pass", "minimax"), ("name = 'zebra'", "zebra")])
 def test_a_backend_has_the_name_of_its_entry_point(
-    installed: Installed, line: str, named: str | None
+    installed: Installed, line: str, named: str
 ) -> None:
     installed(f"from imagegen.backends.minimax import MiniMax\nclass Acme(MiniMax):\n    {line}\n")
-    error = wrong()
-    assert f"(acme_kit:Acme, of acme-imagegen) has the name {named!r}" in str(error)
-    assert "both must be the same" in str(error)
+    assert f"gives a backend named {named!r}: name the entry point so" in str(wrong())
 
 
 def test_a_module_that_ends_the_process_is_an_error(installed: Installed) -> None:

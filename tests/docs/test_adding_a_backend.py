@@ -21,16 +21,21 @@ from PIL import Image
 import imagegen
 from imagegen import (
     AuthenticationError,
+    ConfigurationError,
     ContentPolicyError,
+    Cost,
     ImageGenError,
     ImageRequest,
     InsufficientBalanceError,
     Job,
     JobFailedError,
+    Limits,
     SubmissionUnknownError,
     UnsupportedFeatureError,
     backends,
+    config,
 )
+from imagegen.backends import contract
 from imagegen.testing import FakeClock
 
 if TYPE_CHECKING:
@@ -217,12 +222,55 @@ def test_a_provider_that_answers_at_once_settles_its_job(kit: Any, make: Made, a
     desk = kit.desk([make("acme_at_once:AcmeAtOnce")])
     generation = desk.generate(ImageRequest("partly a fox", n=2), model="acme-at-once:")
     assert (len(generation.images), len(generation.failures)) == (1, 1)
-    assert generation.cost.amount == Decimal("0.02")
     with pytest.raises(SubmissionUnknownError):
         desk.generate("a crash", model="acme-at-once:")
     with pytest.raises(ContentPolicyError) as caught:
         desk.generate("partly a fox", model="acme-at-once:")
     assert (caught.value.charged, len(acme.placed)) == ("no", 3)
+    assert caught.value.message == "no picture came: withheld for its content"
+
+
+def test_what_it_says_that_it_took_is_the_cost_of_generation_and_attempt(
+    kit: Any, make: Made, time: FakeClock
+) -> None:
+    desk = kit.desk([make("acme_at_once:AcmeAtOnce")], clock=time)
+    job = desk.submit(ImageRequest("a fox", n=2), model="acme-at-once:")
+    generation = desk.result(job)
+    (attempt,) = generation.attempts
+    assert generation.cost == Cost(amount=Decimal("0.06"), currency="USD", basis="billed")
+    assert attempt.cost == generation.cost
+    assert (job.id, attempt.request_id, attempt.execution_seconds) == ("order-0", "ticket-1", 1.5)
+
+
+def test_a_refusal_inside_http_200_is_what_it_says(
+    kit: Any, make: Made, time: FakeClock, acme: Any
+) -> None:
+    desk = kit.desk([make("acme_at_once:AcmeAtOnce")], clock=time)
+    with pytest.raises(ContentPolicyError, match="not a picture that we make") as caught:
+        desk.generate("forbidden", model="acme-at-once:")
+    error = caught.value
+    assert (error.charged, error.status, error.code) == ("no", 200, "content")
+    generation = desk.generate("a rush job", model="acme-at-once:")
+    assert [attempt.error for attempt in generation.attempts] == ["RateLimitError", None]
+    assert time.monotonic() >= 7.0
+    assert len(acme.placed) == 1
+
+
+def test_the_settings_of_the_page_are_read(installed: Path, tmp_path: Path) -> None:
+    (text,) = re.findall(r"^```toml\n(\[providers.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    settings = tmp_path / "acme.toml"
+    settings.write_text(text, encoding="utf-8")
+    found = config.load(settings, environ={"MY_ACME_KEY": KEY}).backends["acme"]
+    assert installed.exists()
+    assert not isinstance(found, ConfigurationError)
+    assert (found.has_key, found.host) == (True, "https://eu.acme.example")
+    assert found.limits == Limits(per_minute=10, in_flight=5)
+
+
+def test_every_function_that_the_page_names_can_be_imported() -> None:
+    named = set(re.findall(r"`(?:raise )?([a-zA-Z_]+)\(", PAGE))
+    methods = {*dir(contract.Backend), *dir(contract.Polling), "help", "Acme", "evolve"}
+    assert sorted(named - methods - {*dir(imagegen), *contract.__all__}) == []
 
 
 def environment(package: Path, **more: str) -> dict[str, str]:
@@ -274,6 +322,36 @@ def test_it_passes_the_conformance_kit_and_its_own_test(package: Path) -> None:
     outcomes = {name: int(told.attrib[name]) for name in ("failures", "errors", "skipped")}
     assert outcomes == {"failures": 0, "errors": 0, "skipped": 0}
     assert int(told.attrib["tests"]) > 20
+
+
+AT_ONCE = """
+from acme_at_once import AcmeAtOnce
+
+from imagegen import ContentPolicyError, RateLimitError
+from imagegen.testing import Conformance, reply
+
+URL = {"url": "https://acme.example/1.png"}
+
+
+def no(kind):
+    return reply({"ok": False, "error": {"kind": kind, "text": "no", "wait": 3}})
+
+
+class TestAtOnce(Conformance):
+    backend = AcmeAtOnce(api_key="not-a-key")
+    success = [reply({"ok": True, "id": "order-7", "pictures": [URL], "spent": "0.02"})]
+    partial = [reply({"ok": True, "id": "order-7", "pictures": [URL, {"error": "withheld"}]})]
+    refusals = [(no("content"), ContentPolicyError), (no("busy"), RateLimitError)]
+"""
+
+
+def test_the_one_that_answers_at_once_keeps_the_rules_too(package: Path) -> None:
+    (package / "test_at_once.py").write_text(AT_ONCE, encoding="utf-8")
+    command = ["-m", "pytest", "-p", "no:cacheprovider", "-q", "test_at_once.py"]
+    # It has no entry point here: the package of the page offers the other.
+    told = ran([*command, "-k", "not registered"], package, environment(package))
+    assert re.search(r"[2-9][0-9] passed", told)
+    assert "skipped" not in told
 
 
 def test_the_rules_that_the_page_explains_are_the_kit_s(package: Path) -> None:
