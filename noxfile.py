@@ -143,7 +143,9 @@ def lowest(session: nox.Session) -> None:
 def httpx2(session: nox.Session) -> None:
     """Run the tests of the network, the drivers and money with httpx2 in httpx's place."""
     installed(session, "tests")
-    pytest(session, "tests/net", "tests/drivers", "tests/money", IMAGEGEN_HTTP="httpx2")
+    chosen = ("test_drivers.py", "test_sockets.py")
+    folders = ("tests/net", "tests/money")
+    pytest(session, *folders, *(f"tests/drivers/{name}" for name in chosen), IMAGEGEN_HTTP="httpx2")
 
 
 @nox.session
@@ -268,6 +270,14 @@ def benchmark(session: nox.Session) -> None:
     groups = nox.project.dependency_groups(PROJECT, "benchmark")
     session.install("--quiet", "--editable", ".[all]", *groups)
     session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+def mutation(session: nox.Session) -> None:
+    """Change the modules that money rests on and write docs/mutation.md; about an hour."""
+    groups = nox.project.dependency_groups(PROJECT, "test", "mutation")
+    session.install("--quiet", "--editable", ".[all]", *groups)
+    session.run("python", "-m", "tools.mutation", *session.posargs)
 
 
 @nox.session

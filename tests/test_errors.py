@@ -97,6 +97,42 @@ def test_every_kind_of_backend_error_but_the_base_says_what_to_do(cls: type[Back
     assert str(cls("its words.", status=0)).startswith("its words")
 
 
+ADVICE = {
+    "AuthenticationError": "Check the API key, and that it belongs to the configured host",
+    "InsufficientBalanceError": "Top up the account or wait for its quota to be renewed",
+    "RateLimitError": "Wait and try again, or send fewer requests at a time",
+    "ContentPolicyError": "Change the prompt or the reference",
+    "JobFailedError": "Try again as a new request, or another model",
+    "ProviderUnavailableError": "Try again later, or another provider",
+    "TransportError": "Check the network and the configured host",
+    "SubmissionUnknownError": "It may be billed, so it was not repeated; before you send it again, "
+    "look at the provider's own list of recent generations, or let client.reconcile() do it",
+    "DeadlineExceededError": "Allow more time",
+    "MalformedReplyError": "Report it with the request id",
+}
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_the_advice_is_that_of_the_class_unless_another_is_given(cls: type[ImageGenError]) -> None:
+    assert cls().advice == ADVICE.get(cls.__name__, "")
+    assert cls(advice="Do this").advice == "Do this"
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_an_error_of_which_nothing_is_known_says_nothing(cls: type[ImageGenError]) -> None:
+    error = cls(advice="")
+    assert (str(error), error.message, error.attempts, error.ongoing) == ("", "", (), False)
+
+
+@pytest.mark.parametrize("words", ["its words.", "its words...", "its words", ".its words", "XX."])
+def test_one_full_stop_is_between_the_words_and_the_advice(words: str) -> None:
+    assert str(ImageGenError(words, advice="Do this")) == f"{words.rstrip('.')}. Do this"
+
+
+def test_a_job_without_an_id_is_not_told() -> None:
+    assert str(ImageGenError("its words", job=evolve(JOB, id=""))) == "its words"
+
+
 def test_a_code_of_zero_is_told() -> None:
     assert str(ImageGenError("its words", code=0)) == "its words (code 0)"
     assert str(ImageGenError("its words", code="blocked")) == "its words (code blocked)"
@@ -157,6 +193,20 @@ def test_a_providers_words_make_one_line_of_at_most_1000_characters(words: str) 
     assert str(error).encode() is not None
 
 
+LONG = "abc " * 1000
+
+
+def test_a_message_and_the_ids_in_it_are_cut_at_their_limits() -> None:
+    job = evolve(JOB, id=LONG[:480])
+    error = ImageGenError(LONG, model=LONG, request_id=LONG, job=job)
+    assert (error.message, error.model, error.request_id) == (
+        f"{LONG[:999]}…",
+        f"{LONG[:127]}…",
+        f"{LONG[:127]}…",
+    )
+    assert str(error).endswith(f"job {LONG[:199]}…)")
+
+
 HOSTILE_ID = "x\n\x1b[2Jforged: line"
 
 
@@ -195,6 +245,16 @@ def test_all_routes_failed_is_an_error_and_a_group() -> None:
     assert (error.message, error.advice) == ("both failed", "Wait")
     assert "both failed" in str(error)
     assert str(error).endswith("Wait")
+
+
+def test_all_routes_failed_keeps_one_message_however_it_is_asked() -> None:
+    error = AllRoutesFailedError(LONG, [ImageGenError()])
+    within = vars(BaseExceptionGroup)["message"].__get__(error)
+    assert error.message == error.args[0] == within == f"{LONG[:999]}…"
+
+
+def test_all_routes_failed_has_rejected_nothing_unless_said() -> None:
+    assert all_routes().rejected == ()
 
 
 def test_all_routes_failed_is_caught_in_parts() -> None:

@@ -61,6 +61,12 @@ def test_type_checkers_see_the_same_names() -> None:
     assert sorted([*names_for_type_checkers(), "__version__"]) == imagegen.__all__
 
 
+def test_names_are_loaded_from_where_type_checkers_see_them() -> None:
+    loaded = {name: f"imagegen.{home}" for name, home in imagegen._HOME.items()}
+    assert loaded == names_for_type_checkers()
+    assert sum(map(len, imagegen._HOMES.values())) == len(loaded)
+
+
 @pytest.mark.parametrize(("name", "module"), names_for_type_checkers().items())
 def test_type_checkers_see_the_same_object(name: str, module: str) -> None:
     assert getattr(import_module(module), name) is getattr(imagegen, name)

@@ -13,11 +13,20 @@ from attrs import asdict, evolve
 
 from imagegen.errors import ConfigurationError
 from imagegen.pricing import Price, list_price
+from imagegen.redaction import brief
 from imagegen.result import Cost
 
 ENTRIES: list[dict[str, Any]] = tomllib.loads(
     resources.files("imagegen").joinpath("prices.toml").read_text(encoding="utf-8")
 )["price"]
+
+
+ALLOWED = {
+    "amount": 'a Decimal from 0, such as Decimal("0.0035")',
+    "currency": 'an ISO 4217 code such as "USD"',
+    "per": '"image" or "call"',
+    "as_of": "a date",
+}
 
 
 def price(per: Literal["image", "call"], amount: str = "0.0035") -> Price:
@@ -143,9 +152,19 @@ def test_a_price_is_old_after_180_days() -> None:
     ],
 )
 def test_what_is_no_price_is_refused(field: str, value: object) -> None:
-    with pytest.raises(ConfigurationError, match=f"a price's {field} must be") as caught:
+    with pytest.raises(ConfigurationError) as caught:
         evolve(price("image"), **{field: value})  # type: ignore[arg-type]
+    assert str(caught.value) == f"a price's {field} must be {ALLOWED[field]}, not {brief(value)}"
     assert caught.value.field == field
+
+
+def test_a_price_of_nothing_is_a_price() -> None:
+    assert price("image", "0").cost(9).amount == 0
+
+
+def test_a_price_is_given_by_name_only() -> None:
+    with pytest.raises(TypeError, match="positional"):
+        Price(Decimal(1), "USD", "image", date(2026, 1, 1), "a page")  # type: ignore[call-arg]
 
 
 def test_the_caller_s_decimal_context_changes_no_price() -> None:

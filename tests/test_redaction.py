@@ -17,7 +17,12 @@ from urllib.parse import quote, quote_plus
 import pytest
 from hypothesis import assume, given, settings, strategies as st
 
-from imagegen.errors import ImageGenError, InvalidRequestError, TransportError
+from imagegen.errors import (
+    AllRoutesFailedError,
+    ImageGenError,
+    InvalidRequestError,
+    TransportError,
+)
 from imagegen.redaction import (
     Secret,
     hide_prompts,
@@ -342,6 +347,17 @@ def test_an_error_tells_its_story_without_the_prompt() -> None:
     assert str(error) == "minimax: '<prompt>' is not allowed (HTTP 400)"
     assert error.__notes__ == ["before that: <prompt>"]
     assert isinstance(pickle.loads(pickle.dumps(error)), InvalidRequestError)  # noqa: S301 - ours
+
+
+@pytest.mark.usefixtures("hidden")
+def test_a_failed_route_keeps_its_errors_when_the_prompt_is_hidden() -> None:
+    error = AllRoutesFailedError(
+        "no model made a fox", [ImageGenError("one"), ImageGenError("two")]
+    )
+    error.hide_prompt("a fox")
+    assert error.args == ("no model made <prompt>", list(error.exceptions))
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301 - ours
+    assert [str(each) for each in again.exceptions] == ["one", "two"]
 
 
 @pytest.mark.usefixtures("hidden")

@@ -1,4 +1,4 @@
-"""imagegen's pytest plugin: fixtures for applications, and a line for each backend's conformance.
+"""The pytest plugin: fixtures for applications, and a line for each backend's conformance.
 
 pytest finds it by its entry point (`-p no:imagegen` leaves it out). It loads nothing of imagegen
 until a fixture is asked for.

@@ -63,6 +63,10 @@ def wallet(balance: object, **fields: Any) -> Reply:
     return reply({"code": 200, "message": "success", "data": {"balance": balance}}, **fields)
 
 
+def free(url: str, account: str) -> Call:
+    return Call("GET", url, account=account, timeout=30.0, limit=2**20, paid=False)
+
+
 def check(backend: Backend, *outcomes: Reply | BaseException) -> Played[Standing]:
     return play(backend.check(), *outcomes)
 
@@ -70,9 +74,7 @@ def check(backend: Backend, *outcomes: Reply | BaseException) -> Played[Standing
 def test_a_pay_as_you_go_key_of_minimax_has_a_balance() -> None:
     played = check(MINIMAX, reply(BALANCE))
     assert played.value.balance == Balance(amount=Decimal("12.50"), currency=None)
-    (call,) = played.calls
-    assert (call.method, call.url) == ("GET", "https://api.minimax.io/account/query_balance")
-    assert (call.account, call.paid, call.json) == ("minimax", False, None)
+    assert played.calls == (free("https://api.minimax.io/account/query_balance", "minimax"),)
 
 
 @pytest.mark.parametrize("first", [refusal(1004), refusal(2049), refusal(1000), reply(status=404)])
@@ -90,7 +92,8 @@ def test_a_key_without_a_balance_may_have_a_quota(first: Reply) -> None:
         ),
         Quota(model="image-01", period="week", total=700, count=150, counts="unclear"),
     )
-    assert played.calls[1].url == "https://api.minimax.io/v1/token_plan/remains"
+    remains = free("https://api.minimax.io/v1/token_plan/remains", "minimax")
+    assert played.calls[1] == remains
 
 
 def test_a_key_is_refused_only_if_both_endpoints_refuse_it() -> None:
@@ -110,6 +113,74 @@ def test_where_the_first_answer_tells_enough_the_second_is_not_asked_for(failure
     with pytest.raises((TransportError, DeadlineExceededError, RateLimitError)) as caught:
         check(MINIMAX, failure)
     assert caught.value.provider == "minimax"
+
+
+def test_the_refusal_of_a_key_tells_its_code() -> None:
+    with pytest.raises(AuthenticationError) as caught:
+        check(MINIMAX, refusal(1004), refusal(2049))
+    assert (caught.value.code, caught.value.provider) == (1004, "minimax")
+
+
+def test_a_code_that_no_page_names_says_that_minimax_cannot_serve() -> None:
+    with pytest.raises(ProviderUnavailableError) as caught:
+        check(MINIMAX, refusal(9999), refusal(9999))
+    assert caught.value.code == 9999
+
+
+@pytest.mark.parametrize("status", [300, 400, 500])
+def test_a_balance_under_an_http_error_is_no_balance(status: int) -> None:
+    refused = reply(BALANCE, status=status)
+    with pytest.raises(ImageGenError, match=rf"minimax: success \(HTTP {status}\)"):
+        check(MINIMAX, refused, refused)
+
+
+def test_what_cannot_be_read_of_minimax_is_told_in_words() -> None:
+    empty = reply({"base_resp": {"status_code": 0}})
+    with pytest.raises(MalformedReplyError, match=r"^minimax: the balance has no readable avail"):
+        check(MINIMAX, empty, refusal(1004))
+    with pytest.raises(MalformedReplyError, match=r"^minimax: the quota has no readable model_rem"):
+        check(MINIMAX, refusal(1004), empty)
+
+
+def test_minimax_tells_its_clock_with_either_answer() -> None:
+    ahead = {"Date": "Thu, 01 Jan 2026 00:01:30 GMT"}
+    balance = check(MINIMAX, reply(BALANCE, headers=ahead)).value
+    quota = check(MINIMAX, refusal(1004), reply(REMAINS, headers=ahead)).value
+    assert [balance.skew, quota.skew] == [90.0, 90.0]
+    assert [balance.received_at, quota.received_at] == [EPOCH, EPOCH]
+
+
+def remains(*items: dict[str, Any]) -> tuple[Quota, ...]:
+    answer = reply({"model_remains": list(items), "base_resp": {"status_code": 0}})
+    return check(MINIMAX, refusal(1004), answer).value.quota
+
+
+FIGURES = {
+    "model_name": "m",
+    "weekly_end_time": 1_795_305_600_000,
+    "current_weekly_total_count": 7,
+    "current_weekly_usage_count": 0,
+}
+
+
+@pytest.mark.parametrize("name", sorted(FIGURES.keys() - {"weekly_end_time"}))
+@pytest.mark.parametrize("value", [None, -1, [], {}])
+def test_a_quota_without_a_figure_is_passed_over(name: str, value: object) -> None:
+    assert len(remains(FIGURES)) == 1
+    assert remains(FIGURES | {name: value}) == ()
+    assert len(remains({}, FIGURES)) == 1
+
+
+def test_the_quota_of_a_week_is_renewed_when_the_week_ends() -> None:
+    (quota,) = remains(FIGURES)
+    assert (quota.period, quota.total, quota.count) == ("week", 7, 0)
+    assert quota.renews_at == datetime(2026, 11, 22, tzinfo=UTC)
+
+
+def test_of_quotas_a_hundred_models_are_read_and_eighty_characters_of_each_name() -> None:
+    found = remains(*[FIGURES | {"model_name": f"{k} " * 99} for k in range(101)])
+    assert len(found) == 100
+    assert {len(quota.model) for quota in found} == {80}
 
 
 def test_nothing_was_submitted_so_nothing_is_unknown() -> None:
@@ -133,7 +204,12 @@ def test_wavespeed_tells_its_balance_in_dollars_exactly() -> None:
     assert played.value.balance == Balance(amount=Decimal("3.14"), currency="USD")
     assert str(played.value.balance.amount) == "3.1400000000"
     assert played.value.skew == 90.0
-    assert played.calls[0].url == "https://api.wavespeed.ai/api/v3/balance"
+    assert played.calls == (free("https://api.wavespeed.ai/api/v3/balance", "wavespeed"),)
+
+
+def test_a_balance_that_cannot_be_read_is_told_in_words() -> None:
+    with pytest.raises(MalformedReplyError, match="wavespeed: the balance is no amount "):
+        check(WAVESPEED, wallet("much"))
 
 
 def test_a_balance_of_nothing_is_told() -> None:

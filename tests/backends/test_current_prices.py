@@ -29,7 +29,7 @@ from imagegen.backends.wavespeed.catalogue import (
 from imagegen.backends.wavespeed.prices import priced_per
 from imagegen.backends.wavespeed.translation import full_model_id
 from imagegen.codec import VALUES, decode
-from imagegen.flow import Done, Reply, advance
+from imagegen.flow import Call, Done, Reply, advance
 from imagegen.pricing import Price
 from imagegen.sandbox import Sandbox
 from imagegen.testing import play, reply
@@ -62,9 +62,10 @@ def asked(*replies: Reply, models: tuple[str, ...] = (TEXT_TO_IMAGE,)) -> dict[s
 
 def test_the_listing_alone_is_one_call() -> None:
     played = play(BACKEND.current_prices(()), listing(item(), item("a/flat", 0.02, formula="")))
-    (call,) = played.calls
-    assert (call.method, call.url) == ("GET", "https://api.wavespeed.ai/api/v3/models")
-    assert (call.account, call.paid) == ("wavespeed", False)
+    url = "https://api.wavespeed.ai/api/v3/models"
+    assert played.calls == (
+        Call("GET", url, account="wavespeed", timeout=30.0, limit=16 * 2**20, paid=False),
+    )
     assert played.value == {
         TEXT_TO_IMAGE: Price(
             amount=Decimal("0.0035"),
@@ -89,8 +90,15 @@ def test_the_answer_for_a_model_wins_over_the_listing() -> None:
     assert price is not None
     assert (str(price.amount), price.per) == ("0.004", "image")
     assert price.source == "WaveSpeedAI, POST https://api.wavespeed.ai/api/v3/model/price"
-    assert played.calls[1].url == "https://api.wavespeed.ai/api/v3/model/price"
-    assert played.calls[1].json == {"model_id": TEXT_TO_IMAGE, "inputs": {"num_images": 1}}
+    assert played.calls[1] == Call(
+        "POST",
+        "https://api.wavespeed.ai/api/v3/model/price",
+        json={"model_id": TEXT_TO_IMAGE, "inputs": {"num_images": 1}},
+        account="wavespeed",
+        timeout=30.0,
+        limit=2**20,
+        paid=False,
+    )
 
 
 def test_a_discount_of_the_account_counts_and_is_named() -> None:
@@ -115,6 +123,7 @@ def test_what_is_no_lower_price_or_far_too_low_is_no_discount(discounted: object
     price = asked(listing(item()), answer(discounted_price=discounted))[TEXT_TO_IMAGE]
     assert price is not None
     assert price.amount == Decimal("0.0035")
+    assert "discounted" not in price.source
 
 
 @pytest.mark.parametrize(
@@ -185,8 +194,36 @@ def test_a_refusal_that_is_not_about_the_model_is_an_error() -> None:
         asked(listing(item()), limited)
     with pytest.raises(AuthenticationError):
         asked(reply({"code": 401, "message": "invalid API key"}, status=401))
-    with pytest.raises(MalformedReplyError):
+    with pytest.raises(MalformedReplyError, match="wavespeed: the listing of models is no list "):
         asked(reply({"code": 200, "data": {}}))
+
+
+def test_a_refusal_says_whose_it_is() -> None:
+    limited = reply({"code": 429, "message": "slowly"}, status=429)
+    for replies in ([limited], [listing(item()), limited]):
+        with pytest.raises(RateLimitError, match=r"^wavespeed: slowly"):
+            asked(*replies)
+
+
+def test_the_highest_price_and_the_longest_name_that_are_believed() -> None:
+    longest = "a/" + "b" * 198
+    told = asked(listing(item(longest, 10_000), item(f"{longest}b")), models=())
+    assert list(told) == [longest]
+    price = told[longest]
+    assert price is not None
+    assert price.amount == 10_000
+
+
+def test_an_answer_need_not_repeat_which_model_it_is_about() -> None:
+    unnamed = reply({"code": 200, "data": {"price": 0.004, "currency": "USD"}}, received_at=NOW)
+    price = asked(listing(item()), unnamed)[TEXT_TO_IMAGE]
+    assert price is not None
+    assert price.amount == Decimal("0.004")
+
+
+@pytest.mark.parametrize("formula", [None, 7, [], True, {"total_price": "base_price"}])
+def test_a_formula_that_is_no_text_leaves_the_price_unknown(formula: object) -> None:
+    assert asked(listing(item(formula=formula)), models=()) == {TEXT_TO_IMAGE: None}
 
 
 def test_what_is_not_listed_is_unknown() -> None:

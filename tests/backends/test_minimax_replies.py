@@ -11,6 +11,7 @@ import pytest
 
 from imagegen.backends.base import Terms
 from imagegen.backends.minimax import CODES, MiniMax
+from imagegen.backends.minimax.replies import ImageReply
 from imagegen.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -33,7 +34,7 @@ JPEG = b"\xff\xd8\xff\xc0\x00\x11\x08\x02\x00\x04\x00\x03"
 OK = {"status_code": 0, "status_msg": "success"}
 URL = "https://pictures.example/1.jpeg"
 
-EXPECTED: dict[int, tuple[type[ImageGenError], str]] = {
+LISTED: dict[int, tuple[type[ImageGenError], str]] = {
     1000: (SubmissionUnknownError, "unknown"),
     1001: (SubmissionUnknownError, "unknown"),
     1002: (RateLimitError, "no"),
@@ -63,7 +64,8 @@ EXPECTED: dict[int, tuple[type[ImageGenError], str]] = {
     2056: (InsufficientBalanceError, "no"),
     2061: (AuthenticationError, "no"),
     20132: (InvalidRequestError, "no"),
-    # codes that no page names
+}
+EXPECTED = LISTED | {  # with codes that no page names
     1: (SubmissionUnknownError, "unknown"),
     -1: (SubmissionUnknownError, "unknown"),
     9999: (SubmissionUnknownError, "unknown"),
@@ -103,8 +105,30 @@ def test_each_code_is_the_error_that_a_caller_acts_on(code: int) -> None:
     assert "their words" in str(error)
 
 
-def test_no_code_is_read_that_this_file_does_not_expect() -> None:
-    assert CODES.keys() <= EXPECTED.keys()
+def test_the_table_lists_the_codes_of_the_pages_and_no_other() -> None:
+    assert dict(CODES) == LISTED
+
+
+@pytest.mark.parametrize("said", [None, "", 7, ["words"]])
+def test_a_refusal_without_words_says_so(said: object) -> None:
+    refused = {"base_resp": {"status_code": 1004, "status_msg": said}}
+    assert error_of(reply(refused)).message == "no reason given"
+
+
+@pytest.mark.parametrize(("inline", "first"), [(True, ["aGk="]), (False, [URL])])
+def test_of_urls_and_base64_what_was_asked_for_is_read(*, inline: bool, first: list[str]) -> None:
+    both = {"image_urls": [URL], "image_base64": ["aGk="]}
+    assert ImageReply(data=both).pictures(inline=inline) == first
+
+
+@pytest.mark.parametrize("odd", [None, "", "x", 7, {}, []])
+@pytest.mark.parametrize("inline", [True, False])
+def test_what_came_otherwise_is_read_too(odd: object, *, inline: bool) -> None:
+    urls = {"image_urls": [URL], "image_base64": odd}
+    base64_only = {"image_urls": odd, "image_base64": ["aGk="]}
+    assert ImageReply(data=urls).pictures(inline=inline) == [URL]
+    assert ImageReply(data=base64_only).pictures(inline=inline) == ["aGk="]
+    assert ImageReply(data={"image_urls": odd}).pictures(inline=inline) == []
 
 
 @pytest.mark.parametrize("status", [200, 400, 401, 429, 500])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import time as clock
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -36,7 +37,7 @@ from imagegen.errors import (
 from imagegen.flow import Call, Done, Flow, Pause, Reply, advance
 from imagegen.redaction import Secret
 from imagegen.request import ImageRequest, ReferenceImage
-from imagegen.result import Job
+from imagegen.result import Job, Notice
 from imagegen.sandbox import Fault, Sandbox
 from imagegen.sandbox.exchange import Request
 from imagegen.testing import EPOCH, FakeClock, Played, play, reply
@@ -114,6 +115,20 @@ def test_times_of_any_zone_are_asked_for_in_utc_to_the_microsecond() -> None:
     berlin = datetime.fromisoformat("2026-01-01T00:55:00.000001+01:00")
     [call] = looked(listing(), since=berlin).calls
     assert (call.json or {})["created_after"] == "2025-12-31T23:55:00.000001Z"
+
+
+@pytest.mark.skipif(not hasattr(clock, "tzset"), reason="the zone of a process is a POSIX matter")
+def test_the_machine_s_own_zone_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    clock.tzset()
+    try:
+        [call] = looked(listing()).calls
+    finally:
+        monkeypatch.undo()
+        clock.tzset()
+    assert call.json is not None
+    assert call.json["created_after"] == "2025-12-31T23:50:00Z"
+    assert call.json["created_before"] == "2026-01-01T00:01:00Z"
 
 
 @pytest.mark.parametrize(
@@ -237,6 +252,10 @@ def test_only_a_readable_time_outside_the_window_is_ruled_out(
         ({"prompt": "a red fox "}, True),
         ({"prompt": "a red"}, True),
         ({"prompt": "a red fox, and a hare"}, True),
+        ({"prompt": "a red f…"}, True),
+        ({"prompt": "a red f..."}, True),
+        ({"prompt": "…a red f"}, False),
+        ({"prompt": "a red X"}, False),
         ({"prompt": ""}, True),
         ({"prompt": None}, True),
         ({"prompt": ["a blue fox"]}, True),
@@ -412,6 +431,32 @@ def test_what_is_no_complete_list_is_never_an_empty_one(answer: Reply) -> None:
     assert type(error) is MalformedReplyError
     assert error.message.startswith("the list of predictions")
     assert "https://wavespeed.ai/predictions" in error.advice
+
+
+def test_what_is_wrong_with_the_list_is_told_in_words() -> None:
+    assert failing(reply(GOOD | {"data": {}})).message.startswith(
+        "the list of predictions cannot be read: "
+    )
+    assert failing(reply(GOOD | {"data": {}})).message != "the list of predictions cannot be read: "
+    came = "the list of predictions came with HTTP"
+    assert failing(reply(GOOD, status=206)).message == f"{came} 206 and no success: success"
+    wordless = reply({"code": None, "data": {"items": []}})
+    assert failing(wordless).message == f"{came} 200 and no success: no reason given"
+    unread = failing(reply(body=b"<html>")).message
+    assert unread.startswith(f"{came} 200 and no success: ")
+    assert not unread.endswith("no reason given")
+
+
+def test_where_the_list_leaves_it_open_that_is_said_and_where_to_look() -> None:
+    assert failing(reply(GOOD, status=206)).advice == (
+        "Whether the submission was accepted is still unknown; look again later, or yourself at "
+        "https://wavespeed.ai/predictions"
+    )
+
+
+def test_a_doubt_about_the_prompt_is_told_in_words() -> None:
+    words = "the list does not tell that it was made from this prompt"
+    assert Notice("unverified", "prompt", words) == UNTOLD
 
 
 # Refusals

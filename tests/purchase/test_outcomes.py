@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import product
 from typing import Any, get_args
 
@@ -29,7 +30,16 @@ from imagegen.errors import (
     TransportError,
     UnsupportedFeatureError,
 )
-from imagegen.purchase.outcomes import ENDINGS, REPEATABLE, Ending, ending, repeatable
+from imagegen.purchase.outcomes import (
+    ENDINGS,
+    REPEATABLE,
+    Ending,
+    ending,
+    is_open,
+    repeatable,
+    unexpected,
+)
+from imagegen.redaction import hide_prompts, prompts_hidden
 from imagegen.request import ImageRequest
 from imagegen.result import Job
 
@@ -138,6 +148,50 @@ def test_a_subclass_whose_job_goes_on_is_accepted() -> None:
 
 def test_a_job_refutes_that_nothing_was_accepted() -> None:
     assert ending(RateLimitError("busy", job=JOB, charged="no")) == "ambiguous"
+
+
+@pytest.mark.parametrize(("kind", "charged", "sent", "job"), CASES)
+def test_what_may_still_be_made_and_billed_is_open(
+    kind: type[ImageGenError], charged: Charged, job: Job | None, *, sent: bool
+) -> None:
+    still = expected(kind, charged, job, sent=sent) in {"accepted", "ambiguous"}
+    assert is_open(made(kind, charged, job, sent=sent)) is still
+
+
+# A backend's own bug
+
+
+@pytest.fixture
+def hidden() -> Iterator[None]:
+    before = prompts_hidden()
+    hide_prompts()
+    yield
+    hide_prompts(hide=before)
+
+
+def test_a_bug_is_told_with_its_words_its_cause_and_its_notes() -> None:
+    bug = KeyError("pictures")
+    bug.add_note("the job is job-1")
+    bug.add_note("it may go on")
+    error = unexpected(bug)
+    assert (type(error), str(error)) == (BackendError, "KeyError: 'pictures'")
+    assert error.__cause__ is bug
+    assert error.__notes__ == ["the job is job-1", "it may go on"]
+
+
+def test_a_bug_without_notes_has_none() -> None:
+    assert not hasattr(unexpected(KeyError("pictures")), "__notes__")
+
+
+def test_nobody_knows_what_a_bug_has_cost() -> None:
+    error = unexpected(KeyError("pictures"))
+    assert (error.charged, ending(error)) == ("unknown", "ambiguous")
+
+
+@pytest.mark.usefixtures("hidden")
+def test_of_a_bug_that_may_quote_the_prompt_only_its_kind_is_told() -> None:
+    error = unexpected(KeyError("a fox"))
+    assert (str(error), error.__cause__) == ("KeyError", None)
 
 
 @given(

@@ -26,6 +26,7 @@ from imagegen import (
 from imagegen.errors import ImageGenError
 from imagegen.events import Event, Retried
 from imagegen.purchase.policy import FIRST_WAIT, NEVER
+from imagegen.redaction import brief
 from imagegen.sandbox import Fault, Sandbox
 from imagegen.sandbox.exchange import Request
 from imagegen.testing import FakeClock
@@ -96,14 +97,33 @@ def test_what_may_have_cost_money_is_not_repeated(error: ImageGenError) -> None:
     "value", [-1, -0.001, 86_401, math.nan, math.inf, -math.inf, "3", None, True, [], 10**400]
 )
 def test_a_figure_out_of_range_is_refused_by_its_name(name: str, value: Any) -> None:
-    with pytest.raises(
-        ConfigurationError, match=f"Retries: {name} must be 0–86400, not "
-    ) as caught:
+    with pytest.raises(ConfigurationError) as caught:
         Retries(**{name: value})
+    assert str(caught.value) == f"Retries: {name} must be 0–86400, not {brief(value)}"
     assert caught.value.field == name
 
 
+def test_figures_are_given_by_name_only() -> None:
+    with pytest.raises(TypeError, match="positional"):
+        Retries(5)  # type: ignore[call-arg]
+
+
 # How long
+
+
+@pytest.mark.parametrize(
+    ("name", "waits"),
+    [
+        ("rate_limited", [2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]),
+        ("unavailable", [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0]),
+        ("unreachable", [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0]),
+    ],
+)
+def test_the_longest_wait_doubles_from_its_first_up_to_a_minute(
+    name: str, waits: list[float]
+) -> None:
+    policy = Retries(rate_limited=9, unavailable=9, unreachable=9)
+    assert [policy.wait(REFUSALS[name], nth, most) for nth in range(1, 8)] == waits
 
 
 @given(error=refusals, nth=st.integers(1, 86_400), chance=chances, longest=st.floats(0, 86_400))
