@@ -12,11 +12,11 @@ pytest collects it. What a rule needs and was not given skips it, with a word on
 
 from __future__ import annotations
 
-from imagegen.testing.conformance.anything import AnythingRules
 from imagegen.testing.conformance.fields import FieldRules
 from imagegen.testing.conformance.form import FormRules
 from imagegen.testing.conformance.jobs import JobRules
 from imagegen.testing.conformance.money import MoneyRules
+from imagegen.testing.conformance.places import PlaceRules
 from imagegen.testing.conformance.purity import PurityRules
 from imagegen.testing.conformance.translation import TranslationRules
 
@@ -30,7 +30,7 @@ class Conformance(
     TranslationRules,
     MoneyRules,
     JobRules,
-    AnythingRules,
+    PlaceRules,
 ):
     """What imagegen expects of a backend; subclass it, and name the backend.
 
@@ -45,4 +45,5 @@ class Conformance(
             first, `partial` those of the first that can make two.
         request: the least that a model needs; override `request_for` if models differ.
         examples: how many replies each rule about arbitrary ones makes up.
+        complete: True makes a rule fail that would be skipped for what was not given.
     """

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from imagegen.backends.base import Translation
 from imagegen.errors import ImageGenError
-from imagegen.flow import Call, Reply
+from imagegen.flow import Reply
 from imagegen.request import ImageRequest, ReferenceImage
 from imagegen.result import Generation, Job
 from imagegen.testing.conformance.money import CHARGED
@@ -81,7 +81,8 @@ class AnythingRules(Subject):
             base = self.request_for(self.model)
             n = min(n, self.backend.images_per_call(self.model, base))
             trial = self.submitted([answer, *rest], n=max(n, base.n))
-            self._check(trial, evolve(base, n=max(n, base.n)), answer)
+            self._check(trial, evolve(base, n=max(n, base.n)), _shown(answer))
+            self._stays(trial, _shown(answer))
             require(len(trial.paid) == 1, f"{_shown(answer)} leads to {len(trial.paid)} paid calls")
 
         holds()
@@ -99,7 +100,8 @@ class AnythingRules(Subject):
         def holds(answers: list[Reply]) -> None:
             trial = Trial(job=job)
             tried(self.settling(_known(job)), [*answers, *good[first:]], trial=trial)
-            self._check(trial, _known(job).request, answers[0])
+            self._check(trial, _known(job).request, _shown(answers[0]))
+            self._stays(trial, _shown(answers[0]))
             require(not trial.paid, f"{_shown(answers[0])} leads to a paid call")
 
         holds()
@@ -114,20 +116,20 @@ class AnythingRules(Subject):
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
         )
 
-    def _stays(self, call: Call) -> bool:
-        return call.account is None or call.url.startswith(f"{self.backend.host}/")
+    def _stays(self, trial: Trial, answer: str) -> None:
+        begin = f"{self.backend.host}/"
+        astray = [c.url for c in trial.calls if c.account and not c.url.startswith(begin)]
+        require(not astray, f"{answer}: it asks {astray[:1]} for its account, not self.host")
 
-    def _check(self, trial: Trial, request: ImageRequest, answer: Reply) -> None:
-        case = f"{_shown(answer)}: it {trial.ending}"
-        require(not trial.endless, f"{_shown(answer)}: it goes on even when its time is up")
-        astray = [call.url for call in trial.calls if not self._stays(call)]
-        require(not astray, f"{case}, and asks {astray[:1]} for its account, not self.host")
+    def _check(self, trial: Trial, request: ImageRequest, answer: str) -> None:
+        case = f"{answer}: it {trial.ending}"
+        require(not trial.endless, f"{answer}: it goes on even when its time is up")
         error, made = trial.error, trial.value
         if error is not None:
             require(
                 isinstance(error, ImageGenError),
-                f"{case}. Read untrusted replies with codec.decode and codec.structure, or expect "
-                "any value in any place",
+                f"{case}. Read replies with decode and member, text or number, or with structure: "
+                "any value may be in any place",
             )
             charged = getattr(error, "charged", None)
             require(charged in CHARGED, f"{case}, with charged={charged!r}")

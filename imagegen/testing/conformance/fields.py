@@ -28,10 +28,10 @@ Change: TypeAlias = Mapping[str, Any]
 
 SHAPE = ("size", "aspect_ratio")
 PROMPTS = ("a red fox", "a blue hen", "un renard émigré 💥", "x" * 1500, "x" * 1499 + "y")
-SEEDS = (None, 0, 7, 8, -7, 2**63 - 100)
+SEEDS = (None, 0, 7, 8, -7, 2**63 - 100, 7 + 2**16, 7 + 2**31, 7 + 2**32)
 SIZES = (
     *(Size(1024, 1024), Size(512, 512), Size(1280, 720), Size(1000, 700)),
-    *(Size(720, 1280), Size(16384, 16)),
+    *(Size(720, 1280), Size(16384, 16), Size(1025, 1024), Size(1032, 1024)),
 )
 RATIOS = ("1:1", "16:9", "9:16", "4:3", "3:4", "7:3")
 MANY = 20
@@ -91,6 +91,20 @@ class FieldRules(Subject):
     def test_the_seed_is_never_dropped(self) -> None:
         """Two seeds are two calls, 0 and none among them."""
         self._never_dropped("seed", [{"seed": seed} for seed in SEEDS])
+        wrong = []
+        for model in self.asked_models:
+            calls = {call for seed in (7, 8) if (call := self._ignored({"seed": seed}, model))}
+            if len(calls) > 1:
+                wrong.append(f"{model}: seeds 7 and 8 are both noticed as ignored")
+        require_none(wrong, "What is noticed as ignored is not sent; these become two calls:")
+
+    def _ignored(self, change: Change, model: str) -> str:
+        """What is sent where all of *change* is noticed as ignored; else nothing."""
+        request = self._changed(model, change)
+        said = self.said(model, request, LAX)
+        notices = said.notices if isinstance(said, Translation) else ()
+        told = {notice.field for notice in notices if notice.kind == "ignored"}
+        return self._call(said, model, request, LAX) if change.keys() <= told else ""
 
     def test_the_size_is_never_dropped(self) -> None:
         """Two sizes are two calls."""

@@ -12,8 +12,6 @@ from importlib.util import resolve_name
 from types import ModuleType
 from typing import Any
 
-import pytest
-
 from imagegen import backends
 from imagegen.backends.base import Backend
 from imagegen.backends.options import optional_host
@@ -143,7 +141,7 @@ class FormRules(Subject):
         """Neither its module nor those of its package that it imports know clocks or sockets."""
         wrong = [
             f"{module.__name__} imports {name}"
-            for module in _modules(type(self.backend).__module__)
+            for module in modules_of(type(self.backend).__module__)
             for name, _ in _imports(module)
             if _is_impure(name)
         ]
@@ -154,10 +152,18 @@ class FormRules(Subject):
     def test_it_is_registered_under_its_name(self) -> None:
         """An entry point lets imagegen find it by its name."""
         name, cls = self.backend.name, type(self.backend)
+        path = f"{cls.__module__}:{cls.__qualname__}"
         if not entry_points(group=backends.GROUP, name=name):
-            pytest.skip(
+            others = [p.name for p in entry_points(group=backends.GROUP) if p.value == path]
+            require(
+                not others,
+                f"the entry point {''.join(others[:1])!r} leads to {cls.__name__}, whose name is "
+                f'{name!r}; call it {name} in [project.entry-points."{backends.GROUP}"] and '
+                "install again",
+            )
+            self.unasked(
                 f'add the entry point: [project.entry-points."{backends.GROUP}"] '
-                f'{name} = "{cls.__module__}:{cls.__qualname__}", and install the package'
+                f'{name} = "{path}", and install the package'
             )
         try:
             found = backends.load(name)
@@ -166,7 +172,7 @@ class FormRules(Subject):
         require(
             issubclass(cls, found),
             f"the entry point {name!r} leads to {found.__module__}:{found.__qualname__}, not to "
-            f"{cls.__module__}:{cls.__qualname__}",
+            f"{path}",
         )
 
     def test_prices_are_dated_or_unknown(self) -> None:
@@ -190,7 +196,7 @@ def _is_impure(name: str) -> bool:
     return name not in LOCKS and bool(heads & IMPURE)
 
 
-def _modules(name: str) -> Iterator[ModuleType]:
+def modules_of(name: str) -> Iterator[ModuleType]:
     """The module *name*, and those of its package that it imports, directly or not."""
     first = sys.modules[name]
     package = name if hasattr(first, "__path__") else name.rpartition(".")[0]

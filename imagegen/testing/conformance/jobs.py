@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -11,8 +10,7 @@ from itertools import repeat
 from typing import Any
 from urllib.parse import urlsplit
 
-import pytest
-from attrs import evolve
+from attrs import evolve, fields
 
 from imagegen import errors
 from imagegen.backends.base import Backend, Translation
@@ -23,6 +21,7 @@ from imagegen.pricing import Price
 from imagegen.request import ImageRequest
 from imagegen.result import Attempt, GeneratedImage, Generation, Job
 from imagegen.testing.clock import EPOCH
+from imagegen.testing.conformance.form import modules_of
 from imagegen.testing.conformance.money import CHARGED
 from imagegen.testing.conformance.subject import (
     LAX,
@@ -66,7 +65,7 @@ class JobRules(Subject):
             "its attempt does not tell of it": all(_tells(a, made) for a in made.attempts),
         }
         wrong = [words for words, holds in checks.items() if not holds]
-        require_none(wrong, "pictures.Exchange.generation() fills all of it in:")
+        require_none(wrong, "Exchange.of(job) and exchange.settled() fill all of it in:")
 
     def test_notices_reach_the_result(self) -> None:
         """What the translation adjusted is in the job's notices, and in the generation's."""
@@ -102,7 +101,7 @@ class JobRules(Subject):
             return
         if not self.partial:
             words = "add partial: the replies when two pictures were asked for and one came"
-            pytest.skip(f"{words} (None if no model makes two a call)")
+            self.unasked(f"{words} (None if no model makes two a call)")
         made = self.submitted(self.partial, n=2, model=model)
         if not isinstance(made.value, Generation):
             fail(f"with partial, {model} {made.ending}; the picture that came is paid for: keep it")
@@ -119,6 +118,10 @@ class JobRules(Subject):
             f"a failure's error is {missing.error!r}, which is no class of imagegen.errors",
         )
         require(missing.charged in CHARGED, f"a failure's charged is {missing.charged!r}")
+        require(missing.message.strip(), "a failure has no message; say why the picture is missing")
+        require(
+            missing.index in (None, 0, 1), f"a failure's index is {missing.index}; it is 0 or 1"
+        )
         _require_cost(self.backend, model, made.value)
 
     def test_errors_after_acceptance_carry_the_job(self) -> None:
@@ -131,7 +134,9 @@ class JobRules(Subject):
             for words, bad in _troubles():
                 trial = self.submitted([*replies[:done], *repeat(bad, PATIENCE)])
                 wrong += _without_job(trial, f"with {words} after {done} replies it {trial.ending}")
-        require_none(wrong, "Wrap what settles in `with attached(job)`:")
+        require_none(
+            wrong, "Wait with self.polled(), or wrap what settles in `with attached(job)`:"
+        )
 
     def test_a_deadline_ends_the_wait(self) -> None:
         """When the time is up it asks no more, and the error says so, with the job."""
@@ -144,7 +149,10 @@ class JobRules(Subject):
                 wrong.append(f"after {done} replies it goes on even when its time is up")
             elif not isinstance(trial.error, DeadlineExceededError) or trial.error.job is None:
                 wrong.append(f"after {done} replies it {trial.ending}")
-        require_none(wrong, "Let DeadlineExceededError out, within `with attached(job)`:")
+        require_none(
+            wrong,
+            "Wait with self.polled(), or let DeadlineExceededError out of `with attached(job)`:",
+        )
 
     def test_an_interrupted_wait_is_passed_on(self) -> None:
         """Ctrl-C while a job is waited for comes out as itself."""
@@ -175,7 +183,7 @@ class JobRules(Subject):
         if job.settled is None:
             require(job.id, "the job is not settled and has no id: it could not be asked for")
             elsewhere = with_backend(self, evolve(self.backend))
-            with forgotten(type(self.backend), job):
+            with forgotten(elsewhere.backend, job):
                 again = tried(elsewhere.settling(copy), replies[trial.calls_of_submission :])
             require(
                 again.value == trial.value,
@@ -225,7 +233,7 @@ class JobRules(Subject):
     def _made(self) -> Generation:
         trial = self.submitted(self.succeeding())
         if not isinstance(trial.value, Generation):
-            fail(f"with success, the flow {trial.ending}; it must return a Generation")
+            fail(f"with success, the flow {trial.ending_early}; it must return a Generation")
         return trial.value
 
     def _noticed(self) -> ImageRequest:
@@ -249,21 +257,46 @@ class JobRules(Subject):
 
 
 @contextmanager
-def forgotten(cls: type, job: Job) -> Generator[None]:
-    """Take what *cls* and its module keep of *job* away for the moment."""
-    spaces = [vars(each) for each in cls.__mro__] + [vars(sys.modules[cls.__module__])]
-    kept = [value for space in spaces for value in list(space.values()) if type(value) is dict]
-    taken = [(each, each.pop(job.id)) for each in kept if job.id in each]
+def forgotten(backend: Backend, job: Job) -> Generator[None]:
+    """Take what *backend*, its class and its modules keep of *job* away for the moment."""
+    cls = type(backend)
+    places: list[Any] = [*cls.__mro__, *modules_of(cls.__module__)]
+    values = [value for each in places for value in list(vars(each).values())]
+    values += [getattr(backend, each.name, None) for each in fields(cls)]
+    taken = [(each, _take(each, job)) for each in values if isinstance(each, (dict, list, set))]
     try:
         yield
     finally:
-        for each, value in taken:
-            each[job.id] = value
+        for each, removed in taken:
+            each.extend(removed) if isinstance(each, list) else each.update(removed)
+
+
+def _take(kept: Any, job: Job) -> Any:
+    """Remove what *kept* has of *job*, and return it."""
+    if isinstance(kept, dict):
+        names = [name for name, value in kept.items() if _is(job, name) or _is(job, value)]
+        return {name: kept.pop(name) for name in names}
+    removed = [item for item in kept if _is(job, item)]
+    for item in removed:
+        kept.remove(item)
+    return removed
+
+
+def _is(job: Job, value: object) -> bool:
+    if isinstance(value, tuple):
+        return any(_is(job, item) for item in value)
+    return isinstance(value, (str, Job)) and value in (job.id, job)
 
 
 def _require_cost(backend: Backend, model: str, made: Generation) -> None:
     """A cost that was not billed is the price of the pictures, and of what is not free besides."""
     price, cost = backend.price(model, made.request), made.cost
+    parts = [attempt.cost.amount for attempt in made.attempts]
+    total = None if None in parts else sum(filter(None, parts), Decimal(0))
+    require(
+        not parts or total == cost.amount,
+        f"{model}: its attempts cost {total}, but it costs {cost.amount}; one is the other's sum",
+    )
     if cost.basis == "billed":
         require(cost.amount is not None and cost.currency, "a billed cost has no amount")
     elif price is None:

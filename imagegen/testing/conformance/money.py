@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any, get_args
 
-import pytest
 from attrs import evolve
 
 from imagegen.errors import (
@@ -28,6 +28,7 @@ from imagegen.flow import Call, Reply
 from imagegen.redaction import Secret, without_query
 from imagegen.testing.clock import EPOCH
 from imagegen.testing.conformance.logs import heard
+from imagegen.testing.conformance.replies import read
 from imagegen.testing.conformance.subject import (
     Subject,
     fail,
@@ -48,6 +49,7 @@ BY_STATUS: dict[int, tuple[type[ImageGenError], ...]] = {
 }
 """What a bare HTTP status means by itself; the first is the usual one."""
 CANARY = "canary-of-the-kit-4711"
+ELSEWHERE = "https://gateway.example/base"
 
 
 class MoneyRules(Subject):
@@ -58,7 +60,7 @@ class MoneyRules(Subject):
         trial = self.submitted(self.succeeding())
         require(
             trial.error is None and trial.left == 0,
-            f"with the {len(self.success)} replies of success the flow {trial.ending}, with "
+            f"with the {len(self.success)} replies of success the flow {trial.ending_early}, with "
             f"{trial.left} of them left over; give exactly the replies of one success",
         )
         paid = [call.paid for call in trial.calls]
@@ -72,19 +74,27 @@ class MoneyRules(Subject):
 
     def test_calls_go_to_its_host_for_its_account(self) -> None:
         """Calls for the backend's account go to its host, and the paid one is for it."""
-        host = self.backend.host
-        for call in self.submitted(self.succeeding()).calls:
-            own = call.account == self.backend.name
-            require(
-                own or (call.account is None and not call.paid),
-                f"{call} is for the account {call.account!r}; it must be "
-                f"account=self.name, {self.backend.name!r}: the driver adds the key",
-            )
-            require(
-                not own or call.url.startswith(f"{host}/"),
-                f"{without_query(call.url)} is not under self.host, {host}; the key goes nowhere "
-                "else",
-            )
+        moved = evolve(self.backend, base_url=f"{ELSEWHERE}{self.backend.prefix}")
+        for rules in (self, with_backend(self, moved)):
+            for call in rules.submitted(self.succeeding()).calls:
+                rules.require_own(call)
+
+    def require_own(self, call: Call) -> None:
+        """Fail unless *call* is for the account and under the host, or for neither and free."""
+        host, name, shown = self.backend.host, self.backend.name, without_query(call.url)
+        own, within = call.account == name, call.url.startswith(f"{host}/")
+        require(
+            own or (call.account is None and not call.paid and not within),
+            f"{call} is for the account {call.account!r}; it must be account=self.name, {name!r}: "
+            "the driver adds the key",
+        )
+        beside = f"with base_url={self.backend.base_url!r}, " if self.backend.base_url else ""
+        begin = f"{host}{self.backend.prefix}/"
+        require(
+            not own or call.url.startswith(begin),
+            f"{beside}{shown} does not begin with self.host and self.prefix, {begin}; the key goes "
+            "nowhere else",
+        )
 
     def test_no_outcome_makes_it_pay_twice(self) -> None:
         """Whatever becomes of a submission, it is not made again."""
@@ -106,7 +116,9 @@ class MoneyRules(Subject):
             trial = self.submitted([lost])
             if not _is_unknown(trial):
                 wrong.append(f"after {type(lost).__name__} with sent=True it {trial.ending}")
-        require_none(wrong, "Raise SubmissionUnknownError, as submit_once() does:")
+        require_none(
+            wrong, "Submit with self.placed() or submit_once(), which raise SubmissionUnknownError:"
+        )
 
     def test_what_was_never_sent_stays_so(self) -> None:
         """Nothing sent: the error keeps its class, and nothing is charged."""
@@ -117,19 +129,23 @@ class MoneyRules(Subject):
                 wrong.append(f"{kind.__name__} with sent=False becomes {error!r}")
             elif error.provider != self.backend.name:
                 wrong.append(f"{kind.__name__} with sent=False leaves with no provider")
-        require_none(wrong, "Let it pass, as submit_once() does; the client may send again:")
+        require_none(
+            wrong,
+            "Submit with self.placed() or submit_once(), which let it pass; the client may send it "
+            "again:",
+        )
 
     def test_an_unreadable_answer_is_unknown(self) -> None:
-        """A gateway's page, an empty answer, or a success that says nothing: nobody knows."""
+        """A gateway's page, an empty answer, a success or a 5xx that says nothing known."""
         wrong = []
-        for words, answer in self.bad_answers():
+        for words, answer in (*self.bad_answers(), *self._unknown_codes()):
             trial = self.submitted([answer])
             if not _is_unknown(trial):
                 wrong.append(f"after {words} it {trial.ending}")
         require_none(
             wrong,
-            "It may have been accepted behind the gateway. Raise SubmissionUnknownError, as "
-            "refusals.without_words() does:",
+            "It may have been accepted behind the gateway. Read it with self.placed() or "
+            "accepted(), which raise SubmissionUnknownError:",
         )
 
     def test_an_answer_that_breaks_off_is_never_free(self) -> None:
@@ -162,7 +178,7 @@ class MoneyRules(Subject):
             elif (error.charged, error.status) != ("no", status):
                 words = f"charged={error.charged!r} and status={error.status}"
                 wrong.append(f"HTTP {status} becomes {type(error).__name__} with {words}")
-        require_none(wrong, "refusals.refused() knows them:")
+        require_none(wrong, "self.placed(), accepted() and refused() know them:")
 
     def test_retry_after_is_kept(self) -> None:
         """The wait that a 429 asks for is in `error.retry_after`, in seconds."""
@@ -174,13 +190,13 @@ class MoneyRules(Subject):
                 getattr(error, "retry_after", None) == meant,
                 f"a 429 with Retry-After: {said} becomes {error!r} with retry_after="
                 f"{getattr(error, 'retry_after', None)}, not {meant}; pass reply.retry_after on, "
-                "as refusals.told() does",
+                "as accepted() and told() do",
             )
 
     def test_refusals_have_their_classes(self) -> None:
         """Each of `refusals` is raised as the class that it stands for."""
         if not self.refusals:
-            pytest.skip("add refusals: pairs of a reply that refuses and its class of error")
+            self.unasked("add refusals: pairs of a reply that refuses and its class of error")
         wrong = []
         for number, (given, kind) in enumerate(self.refusals):
             replies: Sequence[Reply] = [given] if isinstance(given, Reply) else given
@@ -239,6 +255,14 @@ class MoneyRules(Subject):
                     wrong.append(f"{name}() {trial.ending} after {words}")
         require_none(wrong, "These calls only ask:")
 
+    def _unknown_codes(self) -> Iterator[tuple[str, Reply]]:
+        """Refusals with 5xx, with other words and numbers in every place."""
+        for given, _ in self.refusals:
+            first, *rest = [given] if isinstance(given, Reply) else given
+            if not rest and first.status >= 500:
+                other = evolve(first, body=json.dumps(_strange(read(first))).encode())
+                yield f"HTTP {other.status} with {other.body[:120]!r}", other
+
     def _outcomes(self) -> Iterator[tuple[str, Any]]:
         """What can become of a call, in words and as it is; exceptions are new each time."""
         for sent in (True, False):
@@ -248,6 +272,15 @@ class MoneyRules(Subject):
         for status in (400, 401, 403, 404, 408, 409, 429):
             yield f"HTTP {status}", reply({}, status=status)
         yield from self.bad_answers()
+
+
+def _strange(value: Any) -> Any:
+    """The same shape, with words and numbers that nobody knows."""
+    if isinstance(value, dict):
+        return {name: _strange(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_strange(item) for item in value]
+    return "x-of-the-kit" if isinstance(value, str) else 987_654_321
 
 
 def _each(outcomes: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, list[Any]]]:

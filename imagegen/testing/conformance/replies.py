@@ -38,7 +38,7 @@ _WAITS = (
 
 def replies(good: Sequence[Reply]) -> st.SearchStrategy[Reply]:
     """Any reply; those of a success, *good*, are changed in one to three places."""
-    known = [value for value in map(_json, good) if value is not None]
+    known = [value for value in map(read, good) if value is not None]
     values = _values(known)
     garbage = st.binary(max_size=100) | st.sampled_from(_HOSTILE)
     bodies = {"garbage": garbage, "any": values.map(_bytes)}
@@ -70,7 +70,8 @@ def _headers() -> st.SearchStrategy[dict[str, str]]:
     return st.fixed_dictionaries({}, optional=optional)
 
 
-def _json(answer: Reply) -> Any:
+def read(answer: Reply) -> Any:
+    """What *answer* says; None where it is no JSON."""
     try:
         return json.loads(answer.body)
     except ValueError:
@@ -97,7 +98,7 @@ def _values(known: Sequence[Any]) -> st.SearchStrategy[Any]:
 
 def _keys(known: Sequence[Any]) -> st.SearchStrategy[str]:
     """Names of fields, those of the *known* values among them."""
-    paths = (path for value in known for path in _places(value))
+    paths = (path for value in known for path in places(value))
     names = sorted({key for path in paths for key in path if isinstance(key, str)})
     return st.sampled_from(names) | st.text(max_size=5) if names else st.text(max_size=5)
 
@@ -107,7 +108,7 @@ def _changed(draw: st.DrawFn, known: Sequence[Any], values: st.SearchStrategy[An
     """One of *known*, with one to three values replaced, removed or added."""
     whole = [copy.deepcopy(draw(st.sampled_from(known)))]
     for _ in range(draw(st.integers(1, 3))):
-        path = (0, *draw(st.sampled_from(_places(whole[0]))))
+        path = (0, *draw(st.sampled_from(places(whole[0]))))
         holder: Any = whole
         for key in path[:-1]:
             holder = holder[key]
@@ -121,14 +122,14 @@ def _changed(draw: st.DrawFn, known: Sequence[Any], values: st.SearchStrategy[An
     return whole[0]
 
 
-def _places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Every place in a JSON value, the value itself first."""
     pairs: list[tuple[Any, Any]] = []
     if isinstance(value, dict):
         pairs = list(value.items())
     elif isinstance(value, list):
         pairs = list(enumerate(value))
-    return [path, *(found for key, item in pairs for found in _places(item, (*path, key)))]
+    return [path, *(found for key, item in pairs for found in places(item, (*path, key)))]
 
 
 def _bytes(value: Any) -> bytes:

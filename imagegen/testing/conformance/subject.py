@@ -15,7 +15,7 @@ from imagegen.redaction import brief
 from imagegen.request import ImageRequest
 from imagegen.result import Generation, Job
 from imagegen.testing.clock import EPOCH
-from imagegen.testing.conformance.trial import BrokenRuleError, Trial, tried
+from imagegen.testing.conformance.trial import BrokenRuleError, Trial, told, tried
 
 EVERY_TERMS = (
     Terms(),
@@ -26,12 +26,16 @@ EVERY_TERMS = (
 LAX = EVERY_TERMS[-1]
 SHOWN = 5
 """Cases that a failure lists; the first tell what is wrong."""
+LONGEST = 300
+"""Characters of a line of a failure."""
+NAMED = ("name", "key_variable", "host_variable", "default_host", "prefix", "default_model")
+"""What every backend says of itself."""
 
 
 def fail(words: str) -> NoReturn:
-    """Say that a rule is broken, and what to do."""
+    """Say that a rule is broken, and what to do; of a long line, both ends."""
     __tracebackhide__ = True
-    raise BrokenRuleError(words)
+    raise BrokenRuleError("\n".join(map(_shortened, words.splitlines())))
 
 
 def require(holds: object, words: str) -> None:
@@ -49,6 +53,11 @@ def require_none(wrong: Sequence[str], rule: str) -> None:
         fail(rule + "".join(f"\n  {case}" for case in wrong[:SHOWN]) + more)
 
 
+def _shortened(line: str) -> str:
+    half = LONGEST // 2
+    return line if len(line) <= LONGEST else f"{line[: half - 2]} … {line[1 - half :]}"
+
+
 S = TypeVar("S", bound="Subject")
 
 
@@ -62,6 +71,7 @@ class Subject:
     models: ClassVar[Sequence[str] | None] = None
     request: ClassVar[ImageRequest] = ImageRequest("a red fox")
     examples: ClassVar[int] = 100
+    complete: ClassVar[bool] = False
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -70,6 +80,12 @@ class Subject:
             raise TypeError(
                 f"{cls.__name__}.backend must be an instance of a Backend, such as "
                 f'Acme(api_key="not-a-key"), not {brief(given)}'
+            )
+        lacking = [name for name in NAMED if given is not None and not hasattr(given, name)]
+        if lacking:
+            words = " and ".join(f"`{name}`" for name in lacking)
+            raise TypeError(
+                f"{type(given).__name__} lacks {words}: every backend says it of itself"
             )
         for name in ("success", "partial"):
             if isinstance(cls.__dict__.get(name), Reply):
@@ -97,8 +113,14 @@ class Subject:
     def succeeding(self) -> list[Reply]:
         """The replies of a success; without them the rule is not asked."""
         if not self.success:
-            pytest.skip("add success: the replies to one submission of one picture, in order")
+            self.unasked("add success: the replies to one submission of one picture, in order")
         return list(self.success)
+
+    def unasked(self, words: str) -> NoReturn:
+        """Skip a rule with a word on what to add; fail if the suite is to be complete."""
+        if self.complete:
+            fail(f"{words}; complete = True lets no rule be skipped")
+        pytest.skip(words)
 
     def said(
         self, model: str, request: ImageRequest, terms: Terms
@@ -110,7 +132,7 @@ class Subject:
             return refusal
         except Exception as error:  # noqa: BLE001 - whatever it is, the rule reports it
             fail(
-                f"translate() raises {type(error).__name__}: {error} for {request} with {model}. "
+                f"translate() {told(error)} for {request} with {model}. "
                 "Raise UnsupportedFeatureError or InvalidRequestError, and name the field"
             )
         require(

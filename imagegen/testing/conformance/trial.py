@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from attrs import define, field
+from attrs.exceptions import FrozenInstanceError
 
 from imagegen.errors import DeadlineExceededError
 from imagegen.events import Event
@@ -65,7 +66,27 @@ class Trial:
         """How it ended, in words."""
         if self.error is None:
             return f"returned {self.value!r}"
-        return f"raised {type(self.error).__name__}: {self.error}"
+        return told(self.error)
+
+    @property
+    def ending_early(self) -> str:
+        """The same of a success, all of whose replies were there."""
+        if self.out_of_time:
+            return (
+                f"makes more than {len(self.calls) - 1} calls, one a reply: is the last answer "
+                "taken for an end (is_over), or is a call made twice?"
+            )
+        return self.ending
+
+
+def told(error: BaseException) -> str:
+    """That it was raised, and what a common slip is mended with."""
+    words = f"raised {type(error).__name__}: {error}"
+    if isinstance(error, FrozenInstanceError):
+        return f"{words} (a backend keeps nothing: use a local variable)"
+    if isinstance(error, AttributeError) and "'generator' object" in str(error):
+        return f"{words} (a flow gives its result to `yield from` only)"
+    return words
 
 
 def tried(
