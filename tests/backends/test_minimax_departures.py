@@ -201,6 +201,12 @@ def test_settings_are_given_by_name_only() -> None:
         MiniMax("key")  # type: ignore[call-arg]
 
 
+def test_the_backend_is_known_by_these_names() -> None:
+    assert (MiniMax.name, MiniMax.default_model) == ("minimax", "image-01")
+    assert (MiniMax.key_variable, MiniMax.host_variable) == ("MINIMAX_API_KEY", "MINIMAX_API_HOST")
+    assert (MiniMax.default_host, MiniMax.prefix) == ("https://api.minimax.io", "/v1")
+
+
 # Calls and replies
 
 
@@ -240,6 +246,24 @@ def test_an_inline_picture_does_not_expire() -> None:
     inline = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(40)).decode()
     (image,) = made({"image_base64": [inline]}, output="bytes").images
     assert (image.expires_at, image.data is None) == (None, False)
+
+
+def test_of_two_forms_of_the_pictures_the_one_that_was_asked_for_is_taken() -> None:
+    content = b"\x89PNG\r\n\x1a\n" + bytes(9000)
+    both = {"image_urls": [URL], "image_base64": [base64.b64encode(content).decode()]}
+    (inline,) = made(both, output="bytes").images
+    (linked,) = made(both).images
+    assert (inline.data, inline.url) == (content, None)
+    assert (linked.data, linked.url) == (None, URL)
+
+
+def test_pictures_that_were_decoded_on_their_way_are_put_back_in() -> None:
+    body = b'{"data": {"image_base64": ["name"]}, "base_resp": {"status_code": 0}}'
+    content = b"\x89PNG\r\n\x1a\n" + bytes(40)
+    answer = Reply(200, {}, body, EPOCH, pictures={"name": content})
+    settled = submitted(answer, output="bytes").value.settled
+    assert settled is not None
+    assert [image.data for image in settled.images] == [content]
 
 
 @pytest.mark.parametrize(

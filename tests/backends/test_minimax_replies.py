@@ -121,6 +121,18 @@ def test_of_urls_and_base64_what_was_asked_for_is_read(*, inline: bool, first: l
     assert ImageReply(data=both).pictures(inline=inline) == first
 
 
+@pytest.mark.parametrize(("output", "has_bytes"), [("bytes", True), ("url", False)])
+def test_the_output_that_was_asked_for_goes_before_the_other(
+    output: Any, *, has_bytes: bool
+) -> None:
+    both = {"image_urls": [URL], "image_base64": [base64.b64encode(JPEG).decode()]}
+    flow = MiniMax().submit(ImageRequest("x", output=output), "image-01", Terms())
+    settled = play(flow, reply(success(both))).value.settled
+    assert settled is not None
+    assert (settled.images[0].data == JPEG) == has_bytes
+    assert (settled.images[0].url == URL) != has_bytes
+
+
 @pytest.mark.parametrize("odd", [None, "", "x", 7, {}, []])
 @pytest.mark.parametrize("inline", [True, False])
 def test_what_came_otherwise_is_read_too(odd: object, *, inline: bool) -> None:

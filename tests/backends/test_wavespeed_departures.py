@@ -10,7 +10,7 @@ import pytest
 from imagegen.backends.base import Terms, Translation
 from imagegen.backends.wavespeed import WaveSpeed, translation
 from imagegen.backends.wavespeed.catalogue import Listed, captured_on
-from imagegen.errors import UnsupportedFeatureError
+from imagegen.errors import InvalidRequestError, UnsupportedFeatureError
 from imagegen.request import ImageRequest, ReferenceImage
 from imagegen.result import Notice
 
@@ -150,7 +150,14 @@ def test_a_model_with_bounds(model: Model) -> None:
 
 @pytest.mark.parametrize(
     ("low", "high", "size"),
-    [(720, 1280, "1280*720"), (721, 1280, None), (720, 1279, None), (256, 1279, None)],
+    [
+        (720, 1280, "1280*720"),
+        (720, 4096, "1280*720"),
+        (256, 1280, "1280*720"),
+        (721, 1280, None),
+        (720, 1279, None),
+        (256, 1279, None),
+    ],
 )
 def test_a_ratio_of_image_01_s_own_gets_its_size_where_that_fits(
     model: Model, low: int, high: int, size: str | None
@@ -158,6 +165,11 @@ def test_a_ratio_of_image_01_s_own_gets_its_size_where_that_fits(
     model(size={"minimum": low, "maximum": high})
     sent = translated(LOOSE, aspect_ratio="16:9").body["size"]
     assert sent == size if size else sent != "1280*720"
+
+
+def test_a_square_is_as_large_as_image_01_s_own(model: Model) -> None:
+    model(size={"minimum": 64, "maximum": 4096})
+    assert translated(aspect_ratio="1:1").body["size"] == "1024*1024"
 
 
 def test_a_model_that_has_no_size_of_a_ratio(model: Model) -> None:
@@ -269,6 +281,13 @@ def test_a_model_with_an_optimizer(model: Model, name: str, *, wanted: bool) -> 
     model(**{name: {}})
     assert translated(enhance_prompt=wanted).body[name] is wanted
     assert name not in translated().body
+
+
+@pytest.mark.parametrize("name", ["num_images", "prompt", "seed"])
+def test_what_prices_and_results_rest_on_cannot_be_overwritten(model: Model, name: str) -> None:
+    model()
+    with pytest.raises(InvalidRequestError, match=f"may not set '{name}'"):
+        translated(provider_options={"wavespeed": {name: 1}})
 
 
 @pytest.mark.parametrize(

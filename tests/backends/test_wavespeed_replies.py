@@ -191,6 +191,15 @@ def test_only_a_definite_refusal_is_one(
     assert type(refused(reply(body, status=status))) is kind
 
 
+@pytest.mark.parametrize(
+    ("body", "status"), [({"message": "no"}, 500), ({"code": 200, "message": "no"}, 200), ([], 499)]
+)
+def test_an_answer_that_is_not_the_provider_s_own_is_quoted(body: Any, status: int) -> None:
+    error = refused(reply(body, status=status))
+    assert type(error) is SubmissionUnknownError
+    assert error.message.startswith(f"HTTP {status} without a readable answer: ")
+
+
 def test_the_codes_that_say_no_are_the_documented_ones() -> None:
     assert sorted(APP_CODES) == [
         1200, 1400, 1401, 1402, 1403, 1405, 1406, 1407, 5000, 5003, 5004,

@@ -9,6 +9,7 @@ import pytest
 
 from imagegen.backends.base import Terms
 from imagegen.backends.wavespeed import WaveSpeed
+from imagegen.backends.wavespeed.catalogue import advice_on_model
 from imagegen.errors import (
     ConfigurationError,
     DeadlineExceededError,
@@ -46,6 +47,26 @@ def test_the_submission_is_one_paid_call_that_may_bring_pictures() -> None:
     )
     assert played.value.settled is not None
     assert played.value.settled.raw == (ANSWER,)
+
+
+def test_a_refused_model_that_is_like_a_listed_one_is_told_of_it() -> None:
+    refused = reply({"code": 400, "message": "no such model"}, status=400)
+    advice = {}
+    for model in ("wavespeed-ai/flux-deb", TEXT):
+        with pytest.raises(InvalidRequestError) as caught:
+            play(WaveSpeed().submit(FOX, model, Terms()), refused)
+        advice[model] = caught.value.advice
+    assert advice == {
+        "wavespeed-ai/flux-deb": advice_on_model("wavespeed-ai/flux-deb"),
+        TEXT: "",
+    }
+    assert "did you mean wavespeed-ai/flux-dev" in advice["wavespeed-ai/flux-deb"]
+
+
+def test_the_family_has_two_members_and_another_model_itself() -> None:
+    family = ("minimax/image-01/image-to-image", TEXT)
+    assert WaveSpeed().members("minimax/image-01") == family
+    assert WaveSpeed().members(TEXT) == (TEXT,)
 
 
 def test_a_poll_is_a_free_call_that_may_bring_pictures() -> None:
@@ -170,6 +191,14 @@ def test_a_learned_wait_may_be_as_long_as_the_slowest_configured(
 # Settings
 
 
+def test_the_backend_is_known_by_these_names() -> None:
+    cls = WaveSpeed
+    assert (cls.name, cls.default_model) == ("wavespeed", "minimax/image-01")
+    assert (cls.key_variable, cls.host_variable) == ("WAVESPEED_API_KEY", "WAVESPEED_BASE_URL")
+    assert (cls.default_host, cls.prefix) == ("https://api.wavespeed.ai", "/api/v3")
+    assert (cls.can_find, cls.can_price) == (True, True)
+
+
 @pytest.mark.parametrize(
     ("name", "low", "high"),
     [
@@ -217,5 +246,8 @@ def test_what_a_backend_has_learned_is_no_part_of_what_it_is() -> None:
     backend = WaveSpeed()
     backend.recall(TEXT, [(30.0, 31.0)] * 20)
     assert backend == WaveSpeed()
+    for name in ("paces", "sweeps"):
+        with pytest.raises(TypeError, match="unexpected keyword"):
+            WaveSpeed(**{name: None})  # type: ignore[arg-type]
     assert "_paces" not in repr(backend)
     assert "_sweeps" not in repr(backend)

@@ -11,6 +11,7 @@ from hypothesis import given, strategies as st
 
 from imagegen import errors
 from imagegen.backends.base import attached
+from imagegen.backends.carrying import carried, carry
 from imagegen.errors import (
     AllRoutesFailedError,
     AuthenticationError,
@@ -181,6 +182,14 @@ def test_a_bug_is_told_with_its_words_its_cause_and_its_notes() -> None:
 
 def test_a_bug_without_notes_has_none() -> None:
     assert not hasattr(unexpected(KeyError("pictures")), "__notes__")
+
+
+def test_a_bug_that_carries_a_job_hands_it_on() -> None:
+    bug = KeyError("pictures")
+    carry(JOB, bug)
+    error = unexpected(bug)
+    assert (error.job, carried(error)) == (JOB, JOB)
+    assert carried(unexpected(KeyError("pictures"))) is None
 
 
 def test_nobody_knows_what_a_bug_has_cost() -> None:

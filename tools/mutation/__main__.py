@@ -1,6 +1,6 @@
 """Mutate the modules that money and honesty rest on, and see which changes no test notices.
 
-    python -m tools.mutation                       all, about an hour; then the page
+    python -m tools.mutation                       all, half an hour; then the page
     python -m tools.mutation pricing.py            one
     python -m tools.mutation --again               only what survived last time
 
@@ -36,23 +36,25 @@ BACKENDS = "tests/backends/test_"
 SUITES: dict[str, tuple[str, ...]] = {
     "errors.py": ("tests/test_errors.py", "tests/test_redaction.py"),
     "pricing.py": ("tests/test_pricing.py",),
-    "purchase/outcomes.py": ("tests/purchase/test_outcomes.py",),
+    "purchase/outcomes.py": ("tests/purchase/test_bugs.py", "tests/purchase/test_outcomes.py"),
     "purchase/policy.py": ("tests/purchase/test_policy.py",),
-    "backends/refusals.py": (
-        f"{BACKENDS}minimax_replies.py",
-        f"{BACKENDS}wavespeed_predictions.py",
-    ),
+    "backends/refusals.py": (f"{BACKENDS}refusals.py",),
     "backends/minimax/__init__.py": (
+        f"{BACKENDS}accounts.py",
         f"{BACKENDS}minimax.py",
         f"{BACKENDS}minimax_departures.py",
         f"{BACKENDS}minimax_replies.py",
+        "tests/test_architecture.py",
     ),
     "backends/minimax/account.py": (f"{BACKENDS}accounts.py",),
     "backends/minimax/replies.py": (f"{BACKENDS}minimax_replies.py",),
     "backends/wavespeed/__init__.py": (
+        f"{BACKENDS}accounts.py",
+        f"{BACKENDS}current_prices.py",
         f"{BACKENDS}wavespeed.py",
         f"{BACKENDS}wavespeed_pace.py",
         f"{BACKENDS}wavespeed_predictions.py",
+        f"{BACKENDS}wavespeed_sweeps.py",
         f"{BACKENDS}wavespeed_verbs.py",
     ),
     "backends/wavespeed/account.py": (f"{BACKENDS}accounts.py",),

@@ -22,7 +22,7 @@ A mutant that makes a test fail, or never end, is killed; one that no test notic
 $ pip install nox && nox -s mutation
 ```
 
-tries them all again and writes this page; it takes about an hour on two cores.
+tries them all again and writes this page; it takes about half an hour on two idle cores.
 `nox -s mutation -- pricing.py` tries one module, `nox -s mutation -- --again` only what
 survived last time.
 

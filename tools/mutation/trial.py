@@ -30,7 +30,7 @@ Outcome = Literal["killed", "survived", "timeout", "untested"]
 OFF = ("cacheprovider", "cov", "terminal", "xdist")
 OPTIONS = ("-x", "--assert=plain", *(f"-pno:{name}" for name in OFF))
 MEMORY = 4 * 2**30
-PATIENCE = 5.0
+PATIENCE = 20.0
 
 
 @frozen

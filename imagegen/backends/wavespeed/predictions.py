@@ -249,8 +249,7 @@ def outcome(prediction: Prediction, job: Job, price: Price | None, raw: Any) -> 
     if not images:
         flags = prediction.has_nsfw_contents
         flagged = isinstance(flags, list) and any(flag is True for flag in flags)
-        blocked = flagged or all(f.error == "ContentPolicyError" for f in failures)
-        kind = ContentPolicyError if blocked else MalformedReplyError
+        kind = ContentPolicyError if flagged else MalformedReplyError
         raise kind(
             "the prediction completed without a usable picture",
             job=job,
