@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self, cast
@@ -118,6 +118,12 @@ def translated() -> Iterator[None]:
         yield
     except httpx.RequestError as error:
         raise getattr(httpx2, type(error).__name__)(str(error)) from error
+
+
+def bridged(within: Any, bridge: Callable[[Any], Any]) -> Any:
+    """A transport through the bridge for its kind; anything else as it is, to be refused."""
+    kind = httpx.BaseTransport if bridge is Bridge else httpx.AsyncBaseTransport
+    return bridge(within) if isinstance(within, kind) else within
 
 
 def to_httpx(request: httpx2.Request) -> httpx.Request:
@@ -294,8 +300,10 @@ def types_of_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     """With IMAGEGEN_HTTP=httpx2, httpx's transports are met through that library's types."""
     if net.engine().name == "httpx2":
         given, async_given = net.Given, net.AsyncGiven
-        monkeypatch.setattr(net, "Given", lambda within: given(Bridge(within)))
-        monkeypatch.setattr(net, "AsyncGiven", lambda within: async_given(AsyncBridge(within)))
+        monkeypatch.setattr(net, "Given", lambda within: given(bridged(within, Bridge)))
+        monkeypatch.setattr(
+            net, "AsyncGiven", lambda within: async_given(bridged(within, AsyncBridge))
+        )
 
 
 @pytest.fixture(params=["sync", "async"])
