@@ -184,6 +184,27 @@ def test_what_the_list_cannot_show_is_polled_alone(own: dict[str, Any]) -> None:
     assert usual[0].go(2.0).method == "POST"
 
 
+def test_three_others_that_are_due_make_a_page_and_two_do_not() -> None:
+    assert [asks(WaveSpeed(), 2.0, many) for many in (3, 4)] == [False, True]
+
+
+def test_fifty_that_wait_are_a_crowd() -> None:
+    backend = WaveSpeed()
+    waiting = hands(49, backend)
+    assert (len(waiting), backend._sweeps.is_crowded) == (49, False)
+    last = Hand(backend, job(49))
+    assert (last.step, backend._sweeps.is_crowded) == (Pause(2.0), True)
+
+
+@pytest.mark.parametrize(
+    ("year", "shared"), [(2019, False), (2020, True), (2099, True), (2100, False)]
+)
+def test_a_time_that_is_plainly_wrong_is_polled_alone(year: int, *, shared: bool) -> None:
+    backend, created = WaveSpeed(), datetime(year, 6, 1, tzinfo=UTC)
+    waiting = [Hand(backend, job(number, created_at=created)) for number in range(6)]
+    assert is_poll(waiting[0].go(2.0)) is not shared
+
+
 def test_one_prediction_that_two_wait_for_shares_once() -> None:
     backend = WaveSpeed()
     twins = [Hand(backend, job(0)) for _ in range(9)]
@@ -351,6 +372,15 @@ def test_an_id_that_is_missing_is_polled_and_not_looked_for_at_once() -> None:
     assert others[0].go(4.5).method == "POST"
 
 
+def test_an_id_that_is_missing_is_looked_for_again_after_four_polls() -> None:
+    waiting, methods = led(), list[str]()
+    assert is_poll(waiting[0].go(listing(*ITEMS[1:])))
+    for moment in (7.0, 12.0, 17.0, 22.0, 27.0):
+        waiting[0].go(told(item(0, "processing")))
+        methods.append(waiting[0].go(moment).method)
+    assert methods == ["GET"] * 4 + ["POST"]
+
+
 def test_what_is_told_of_twice_is_asked_again() -> None:
     waiting = led()
     assert is_poll(waiting[0].go(listing(item(0), item(0, "processing"), *ITEMS[1:])))
@@ -403,7 +433,7 @@ def test_another_model_is_noted_as_in_a_poll() -> None:
 
 def test_a_list_that_is_out_of_date_is_found_out_and_left_alone() -> None:
     backend, polls = WaveSpeed(first_poll=0.01), 0
-    for moment in range(3):
+    for moment in (0, 1, 2, 33, 34, 35):
         waiting = hands(6, backend)
         assert waiting[0].go(float(moment)).method == "POST"
         waiting[0].go(listing(*(item(number, "processing") for number in range(6))))
@@ -411,8 +441,8 @@ def test_a_list_that_is_out_of_date_is_found_out_and_left_alone() -> None:
         waiting[0].go(told(item(0)))
         assert isinstance(waiting[0].step, Done)
         waiting.clear()
-    assert polls == 3
-    assert not asks(backend, 3.0)
+        assert asks(backend, moment + 0.5) is (moment not in (2, 35))
+    assert polls == 6
 
 
 def test_pages_that_agree_with_the_polls_are_compared_ever_more_seldom() -> None:
@@ -465,6 +495,12 @@ def test_a_list_that_is_full_of_others_is_left_alone() -> None:
     assert moment < 15.0
     waiting.clear()
     assert not asks(backend, moment + 25.0, many=90)
+    moment, pages = moment + 31.0, 0
+    while not is_poll((waiting := hands(90, backend))[0].go(moment)):
+        waiting[0].go(listing(*others))
+        waiting.clear()
+        moment, pages = moment + 1.0, pages + 1
+    assert pages == 3  # the list has a short trial before it is left alone again
 
 
 def test_those_that_a_full_page_cuts_off_ask_for_another() -> None:

@@ -72,7 +72,10 @@ SUITES: dict[str, tuple[str, ...]] = {
         f"{BACKENDS}wavespeed_replies.py",
     ),
     "backends/wavespeed/prices.py": (f"{BACKENDS}current_prices.py",),
-    "backends/wavespeed/seats.py": (f"{BACKENDS}wavespeed_sweeps.py",),
+    "backends/wavespeed/seats.py": (
+        f"{BACKENDS}wavespeed_seats.py",
+        f"{BACKENDS}wavespeed_sweeps.py",
+    ),
     "backends/wavespeed/sweeps.py": (f"{BACKENDS}wavespeed_sweeps.py",),
     "backends/wavespeed/translation.py": (
         f"{BACKENDS}wavespeed.py",
